@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Installs what the build and the tests need on a bare Debian 12 machine with rustup; safe to run again.
+#
+# Knows packages and toolchains only: it builds nothing of this project. Sourced facts: docs/adr/0002-toolchain.md.
+# Ends by checking that the WASM target compiles, and says what to do if it does not.
+set -euo pipefail
+
+readonly TARGET=wasm32v1-none
+readonly TOOLCHAIN=llmchain-wasm
+readonly APT_BUILD=(clang lld mold protobuf-compiler pkg-config make curl ca-certificates)
+readonly APT_WASM=(rustc-web cargo-web rust-web-src lld-22)
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() { say "error: $*"; exit 1; }
+
+as_root() {
+	if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# apt_install PACKAGE...: installs what is missing, refreshing the lists once at most.
+apt_lists_fresh=no
+apt_install() {
+	local missing=() package
+	for package in "$@"; do
+		dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+	done
+	[ ${#missing[@]} -eq 0 ] && return
+	command -v apt-get >/dev/null || die "apt-get not found; install by hand: ${missing[*]}"
+	if [ $apt_lists_fresh = no ]; then
+		as_root apt-get update -qq
+		apt_lists_fresh=yes
+	fi
+	say "installing ${missing[*]}"
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null
+}
+
+# has_wasm_target TOOLCHAIN: does that toolchain ship the standard library of the runtime's target?
+has_wasm_target() {
+	local root
+	root=$(rustup run "$1" rustc --print sysroot 2>/dev/null) || return 1
+	compgen -G "$root/lib/rustlib/$TARGET/lib/libcore-*.rlib" >/dev/null
+}
+
+# Builds core, alloc and compiler_builtins for the WASM target from Debian's Rust sources and links the
+# Debian compiler into rustup under the name $TOOLCHAIN.
+wasm_from_debian() {
+	apt_install "${APT_WASM[@]}"
+	local sysroot work library
+	sysroot=$(/usr/bin/rustc --print sysroot)
+	library=$sysroot/lib/rustlib/$TARGET/lib
+	if ! compgen -G "$library/libcore-*.rlib" >/dev/null; then
+		say "building core and alloc for $TARGET"
+		work=$(mktemp -d)
+		trap 'rm -rf "$work"' RETURN
+		mkdir "$work/src"
+		printf '[package]\nname = "empty"\nversion = "0.0.0"\nedition = "2021"\n[workspace]\n' >"$work/Cargo.toml"
+		printf '#![no_std]\n' >"$work/src/lib.rs"
+		(cd "$work" && env -u CARGO_TARGET_DIR -u RUSTFLAGS RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
+			/usr/bin/cargo build --quiet --release -Zbuild-std=core,alloc --target $TARGET --target-dir "$work/target")
+		as_root mkdir -p "$library"
+		as_root cp "$work/target/$TARGET/release/deps/"lib{core,alloc,compiler_builtins}-*.rlib "$library/"
+	fi
+	rustup toolchain link $TOOLCHAIN "$sysroot"
+}
+
+command -v rustup >/dev/null || die "rustup not found; install it from https://rustup.rs and run this again"
+apt_install "${APT_BUILD[@]}"
+
+if ! has_wasm_target "$(rustup show active-toolchain | cut -d' ' -f1)" && ! has_wasm_target $TOOLCHAIN; then
+	rustup target add $TARGET >/dev/null 2>&1 || wasm_from_debian
+fi
+say "ready"
