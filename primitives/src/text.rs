@@ -5,7 +5,7 @@
 //! Must not know: what the text is for.
 
 use alloc::{string::String, vec::Vec};
-use codec::{Decode, DecodeWithMemTracking, Encode, EncodeLike, Error, Input, MaxEncodedLen};
+use codec::{Decode, DecodeWithMemTracking, Encode, Error, Input, MaxEncodedLen};
 use core::fmt;
 use scale_info::{Type, TypeDefPrimitive, TypeInfo};
 use sp_core::{bounded::BoundedVec, ConstU32};
@@ -80,7 +80,6 @@ impl<const N: u32> Decode for BoundedText<N> {
 }
 
 impl<const N: u32> DecodeWithMemTracking for BoundedText<N> {}
-impl<const N: u32> EncodeLike for BoundedText<N> {}
 
 impl<const N: u32> TypeInfo for BoundedText<N> {
 	type Identity = str;

@@ -3,7 +3,7 @@
 //! Must not know: how a phase is decided (pallet-training) or computed (crates/trainer).
 //! Source: docs/protocol/round.md. Invariants: integers only; floats of the optimiser travel as bit patterns.
 
-use crate::{data::Shard, AccountId, DatasetId, Hash, ModelId, TaskId, VersionId};
+use crate::{AccountId, DatasetId, Hash, ModelId, TaskId, VersionId};
 use alloc::vec::Vec;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;

@@ -1,0 +1,292 @@
+//! What can go wrong, with the numbers that went wrong.
+//!
+//! Must not know: how errors are shown. Invariants: no variant is a bare string; each says what to change.
+
+use crate::kernels::Kernel;
+
+/// Result of this crate.
+pub type Result<T> = core::result::Result<T, Error>;
+
+/// Which number of a computation was not finite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantity {
+	/// The mean loss of a batch.
+	Loss,
+	/// The global norm of the gradient.
+	GradientNorm,
+	/// A parameter.
+	Parameter,
+	/// A moment of the optimiser.
+	Moment,
+	/// A logit of a token to be sampled.
+	Logit,
+}
+
+impl core::fmt::Display for Quantity {
+	fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+		f.write_str(match self {
+			Quantity::Loss => "loss",
+			Quantity::GradientNorm => "gradient norm",
+			Quantity::Parameter => "parameter",
+			Quantity::Moment => "optimiser moment",
+			Quantity::Logit => "logit",
+		})
+	}
+}
+
+/// A property of the processor's float mode that the numeric specification demands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FloatMode {
+	/// Round to nearest, ties to even.
+	RoundToNearestEven,
+	/// Subnormal results are kept, not flushed to zero.
+	SubnormalResults,
+	/// Subnormal arguments are read as they are, not as zero.
+	SubnormalArguments,
+}
+
+/// What a decoder of training states found wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateDefect {
+	/// The first bytes are not those of a training state.
+	Magic,
+	/// Another numeric specification.
+	NumericSpec {
+		/// The version found.
+		got: u32,
+	},
+	/// The length does not follow from the architecture.
+	Length {
+		/// Bytes that the header asks for.
+		expected: usize,
+		/// Bytes given.
+		got: usize,
+	},
+	/// A second moment is negative.
+	NegativeSecondMoment {
+		/// Its index in the flat vector.
+		index: usize,
+	},
+}
+
+/// What is wrong with a tokenizer file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenizerDefect {
+	/// Not JSON, or not a tokenizer that the `tokenizers` crate can load.
+	Unreadable,
+	/// Larger than [`crate::tokenizer::MAX_BYTES`].
+	TooLarge {
+		/// Bytes given.
+		got: usize,
+	},
+	/// Not the character-level form: one of normalizer, pre_tokenizer, post_processor, decoder, model type differs.
+	NotCharacterLevel,
+	/// Ids are not 0..n, each once.
+	Ids,
+	/// The special tokens do not have ids 0 to 3.
+	SpecialTokens,
+	/// An entry of the vocabulary is not one character.
+	NotACharacter {
+		/// Its id.
+		id: u32,
+	},
+}
+
+/// An error of the model library.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Error {
+	// Architecture.
+	/// A size of the architecture is outside its bounds.
+	#[error("{field} is {got}, must be {min} to {max}")]
+	ConfigOutOfBounds {
+		/// Field of [`crate::Config`].
+		field: &'static str,
+		/// Value given.
+		got: u32,
+		/// Smallest allowed.
+		min: u32,
+		/// Largest allowed.
+		max: u32,
+	},
+	/// Heads cannot share the model dimension evenly.
+	#[error("d_model {d_model} is not divisible by n_heads {n_heads}")]
+	HeadsDoNotDivide {
+		/// Model dimension.
+		d_model: u32,
+		/// Heads.
+		n_heads: u32,
+	},
+	/// The model would be too large.
+	#[error("the architecture has {got} parameters, at most {max} are supported")]
+	TooManyParameters {
+		/// Parameters of the architecture.
+		got: u64,
+		/// Largest number allowed.
+		max: u64,
+	},
+
+	// Parameters.
+	/// A vector does not have one number for each parameter.
+	#[error("{got} numbers given for {expected} parameters: is this another architecture?")]
+	ParameterCount {
+		/// Parameters of the architecture.
+		expected: usize,
+		/// Numbers given.
+		got: usize,
+	},
+	/// There is no such tensor.
+	#[error("no tensor is named {name}")]
+	UnknownTensor {
+		/// Name asked for.
+		name: String,
+	},
+	/// A parameter cannot be written in Q7.24.
+	#[error("{tensor}[{index}] is {value}, but fixed point holds magnitudes below 128: scale the model down before import")]
+	OutOfFixedPoint {
+		/// Tensor that holds it.
+		tensor: String,
+		/// Index inside the tensor, row-major.
+		index: usize,
+		/// The value.
+		value: f32,
+	},
+
+	// Batches.
+	/// A batch has no sequence.
+	#[error("the batch is empty: give at least one sequence of two tokens")]
+	EmptyBatch,
+	/// A sequence is too short to have a target.
+	#[error("sequence {sequence} has {got} tokens, needs at least 2 to predict one from another")]
+	SequenceTooShort {
+		/// Index in the batch.
+		sequence: usize,
+		/// Its tokens.
+		got: usize,
+	},
+	/// A sequence does not fit the context.
+	#[error("sequence {sequence} has {got} positions, the context holds {context_length}: cut it into pieces")]
+	SequenceTooLong {
+		/// Index in the batch.
+		sequence: usize,
+		/// Its positions (tokens less one).
+		got: usize,
+		/// Context of the model.
+		context_length: u32,
+	},
+	/// A token is not in the vocabulary.
+	#[error("token {token} is outside the vocabulary of {vocab_size}: was the text encoded with this model's tokenizer?")]
+	TokenOutOfVocabulary {
+		/// The token id.
+		token: u32,
+		/// Size of the vocabulary.
+		vocab_size: u32,
+	},
+	/// A batch cannot be split so often.
+	#[error("{got} micro-batches asked for, must be 1 to {max}")]
+	MicroBatches {
+		/// Number asked for.
+		got: usize,
+		/// Largest allowed.
+		max: usize,
+	},
+
+	// Training.
+	/// A training constant is outside its range.
+	#[error("{field} is {got}, must be {range}")]
+	HyperOutOfRange {
+		/// Field of [`crate::Hyper`].
+		field: &'static str,
+		/// Value given.
+		got: f32,
+		/// The range in words.
+		range: &'static str,
+	},
+	/// A number became infinite or not a number.
+	#[error("a {quantity} is not finite at step {step}: lower the learning rate, or check the base version")]
+	NotFinite {
+		/// Which number.
+		quantity: Quantity,
+		/// Steps taken before.
+		step: u64,
+	},
+	/// Bytes are not a training state.
+	#[error("not a training state: {defect:?}")]
+	BadState {
+		/// What is wrong.
+		defect: StateDefect,
+	},
+
+	// Machine.
+	/// The processor lacks the instructions.
+	#[error("this processor cannot run the {kernel:?} kernel")]
+	KernelUnavailable {
+		/// The kernel asked for.
+		kernel: Kernel,
+	},
+	/// A thread computes in another float mode.
+	#[error("worker thread {thread:?} violates {mode:?}: a library in this process changed the floating-point control register")]
+	FloatEnvironment {
+		/// Index in the pool, `None` for the calling thread.
+		thread: Option<usize>,
+		/// What does not hold.
+		mode: FloatMode,
+	},
+
+	// Text.
+	/// A tokenizer file cannot be used.
+	#[error("unusable tokenizer file: {defect:?}")]
+	BadTokenizer {
+		/// What is wrong.
+		defect: TokenizerDefect,
+	},
+	/// The size asked for leaves no room, or is too large.
+	#[error("a vocabulary of {got} was asked for, must be {min} to {max}, of which four are special tokens")]
+	VocabularySize {
+		/// Size asked for.
+		got: u32,
+		/// Smallest allowed.
+		min: u32,
+		/// Largest allowed.
+		max: u32,
+	},
+	/// There is no character to learn.
+	#[error("the texts hold no character: nothing to build a vocabulary from")]
+	NoCharacters,
+	/// The tokenizer refused a text.
+	#[error("a text of {bytes} bytes could not be encoded")]
+	Encoding {
+		/// Length of the text.
+		bytes: usize,
+	},
+	/// The tokenizer refused token ids.
+	#[error("{tokens} tokens could not be decoded")]
+	Decoding {
+		/// Number of tokens.
+		tokens: usize,
+	},
+
+	// Generation.
+	/// A sampling parameter is outside its range.
+	#[error("{field} is {got}, must be {min} to {max}")]
+	SamplingOutOfRange {
+		/// Field of [`crate::Sampling`].
+		field: &'static str,
+		/// Value given.
+		got: u32,
+		/// Smallest allowed.
+		min: u32,
+		/// Largest allowed.
+		max: u32,
+	},
+	/// There is nothing to continue.
+	#[error("the prompt has no tokens: begin it with the beginning-of-text token")]
+	EmptyPrompt,
+	/// The prompt does not fit.
+	#[error("the prompt has {got} tokens, the context holds {context_length}: shorten it")]
+	PromptTooLong {
+		/// Tokens of the prompt.
+		got: usize,
+		/// Context of the model.
+		context_length: u32,
+	},
+}

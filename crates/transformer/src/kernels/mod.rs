@@ -1,0 +1,189 @@
+//! Where instructions are chosen: the only folder with `unsafe`.
+//!
+//! An [`Operation`] is written once over [`lanes::Lanes`]; [`Kernel::run`] compiles it for each instruction set and calls
+//! the one that was asked for. All kernels give the same bits (tests force each).
+//!
+//! Reading order: `lanes` (what a lane can do, and the scalar oracle), `x86`, `math`, `reduce`, `gemm`.
+//! Must not know: layers, models, files.
+//! Source: numeric specification, sections 1 to 4.
+//! Invariants: values of an instruction set's lane type exist only below `Kernel::run`; work is split over threads by
+//! outputs only, so the number of threads cannot be seen in a result.
+
+#![allow(unsafe_code)]
+
+pub(crate) mod gemm;
+pub(crate) mod lanes;
+pub(crate) mod math;
+pub(crate) mod reduce;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(test)]
+mod tests;
+
+use core::ops::Range;
+
+use crate::error::{Error, Result};
+use lanes::{Lanes, Scalar};
+
+/// An instruction set that the operators are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernel {
+	/// 512-bit registers (x86-64 with AVX-512F).
+	Avx512,
+	/// 256-bit registers (x86-64 with AVX2 and FMA).
+	Avx2,
+	/// No special instructions; on x86-64 the fused multiply-add is emulated exactly and slowly.
+	Scalar,
+}
+
+impl Kernel {
+	/// All kernels that this processor can run, fastest first.
+	pub fn available() -> impl Iterator<Item = Kernel> {
+		[Kernel::Avx512, Kernel::Avx2, Kernel::Scalar].into_iter().filter(|kernel| kernel.is_available())
+	}
+
+	/// The fastest kernel of this processor.
+	pub fn detect() -> Kernel {
+		Self::available().next().unwrap_or(Kernel::Scalar)
+	}
+
+	/// Whether this processor can run it.
+	pub fn is_available(self) -> bool {
+		match self {
+			#[cfg(target_arch = "x86_64")]
+			Kernel::Avx512 => {
+				std::arch::is_x86_feature_detected!("avx512f")
+					&& std::arch::is_x86_feature_detected!("avx2")
+					&& std::arch::is_x86_feature_detected!("fma")
+			},
+			#[cfg(target_arch = "x86_64")]
+			Kernel::Avx2 => {
+				std::arch::is_x86_feature_detected!("avx2")
+					&& std::arch::is_x86_feature_detected!("fma")
+			},
+			Kernel::Scalar => true,
+			#[cfg(not(target_arch = "x86_64"))]
+			_ => false,
+		}
+	}
+
+	/// Refuses a kernel that this processor lacks.
+	///
+	/// # Errors
+	/// - [`Error::KernelUnavailable`]
+	pub fn require(self) -> Result<Kernel> {
+		if self.is_available() {
+			Ok(self)
+		} else {
+			Err(Error::KernelUnavailable { kernel: self })
+		}
+	}
+
+	/// Compiles `operation` for this instruction set and runs it on the calling thread.
+	///
+	/// A kernel that the processor lacks falls back to the oracle: same bits, only slower.
+	#[inline]
+	pub(crate) fn run<O: Operation>(self, operation: O) -> O::Output {
+		match self {
+			#[cfg(target_arch = "x86_64")]
+			Kernel::Avx512 if self.is_available() => {
+				// SAFETY: the guard has just seen every feature that the entry enables.
+				unsafe { run_avx512(operation) }
+			},
+			#[cfg(target_arch = "x86_64")]
+			Kernel::Avx2 if self.is_available() => {
+				// SAFETY: the guard has just seen every feature that the entry enables.
+				unsafe { run_avx2(operation) }
+			},
+			_ => operation.run::<Scalar>(),
+		}
+	}
+}
+
+/// Work that is written over lanes. `run` and all that it calls must be `#[inline(always)]`, or it is compiled without the
+/// instruction set and crawls.
+pub(crate) trait Operation {
+	type Output;
+
+	fn run<V: Lanes>(self) -> Self::Output;
+}
+
+/// # Safety
+/// The processor must have AVX-512F, AVX2 and FMA.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx2,fma")]
+unsafe fn run_avx512<O: Operation>(operation: O) -> O::Output {
+	operation.run::<x86::Avx512>()
+}
+
+/// # Safety
+/// The processor must have AVX2 and FMA.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn run_avx2<O: Operation>(operation: O) -> O::Output {
+	operation.run::<x86::Avx2>()
+}
+
+/// Whether this processor multiplies and adds with one rounding in hardware.
+///
+/// Without it everything still gives the same bits, some fifty times slower: trainers must refuse, verifiers should warn.
+pub fn fma_available() -> bool {
+	cfg!(target_arch = "aarch64") || Kernel::Avx2.is_available()
+}
+
+/// Into how many pieces `work` (in multiply-adds or the like) should be cut for the current pool.
+///
+/// Two pieces a thread even out a core that others use too; small work stays whole.
+pub(crate) fn pieces(work: usize) -> usize {
+	const WORTH_A_PIECE: usize = 1 << 15;
+	match rayon::current_num_threads() {
+		0 | 1 => 1,
+		threads => (work / WORTH_A_PIECE).clamp(1, 2 * threads),
+	}
+}
+
+/// Calls `body` with disjoint ranges that cover `range`, on the current pool.
+pub(crate) fn split(range: Range<usize>, pieces: usize, body: &(impl Fn(Range<usize>) + Sync)) {
+	if pieces <= 1 || range.len() <= 1 {
+		body(range);
+		return;
+	}
+	let left = pieces / 2;
+	let middle = range.start + range.len() * left / pieces;
+	rayon::join(
+		|| split(range.start..middle, left, body),
+		|| split(middle..range.end, pieces - left, body),
+	);
+}
+
+/// Calls `body(first_row, rows)` with disjoint runs of rows of `data`, on the current pool; `width` numbers a row.
+pub(crate) fn split_rows(
+	data: &mut [f32],
+	width: usize,
+	pieces: usize,
+	body: &(impl Fn(usize, &mut [f32]) + Sync),
+) {
+	split_rows_from(data, width, 0, pieces, body);
+}
+
+fn split_rows_from(
+	data: &mut [f32],
+	width: usize,
+	first: usize,
+	pieces: usize,
+	body: &(impl Fn(usize, &mut [f32]) + Sync),
+) {
+	let rows = data.len() / width;
+	if pieces <= 1 || rows <= 1 {
+		body(first, data);
+		return;
+	}
+	let left = pieces / 2;
+	let middle = rows * left / pieces;
+	let (head, tail) = data.split_at_mut(middle * width);
+	rayon::join(
+		|| split_rows_from(head, width, first, left, body),
+		|| split_rows_from(tail, width, first + middle, pieces - left, body),
+	);
+}

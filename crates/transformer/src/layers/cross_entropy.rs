@@ -1,0 +1,104 @@
+//! Softmax and cross-entropy of a row of logits against one target.
+//!
+//! Shapes: `logits: [R, V]`, `targets, losses: [R]`. Loss in nats.
+//! Derivation: `derivations/cross_entropy.md`. Source: numeric specification, section 8.
+//! Must not know: how losses are averaged; the backward pass gets the factor 1 / count as an argument.
+
+use crate::kernels::lanes::{Lanes, LANES};
+use crate::kernels::reduce::{fold, row_max, tree};
+use crate::kernels::{math, pieces, Kernel, Operation};
+
+struct Rows<'a> {
+	logits: &'a mut [f32],
+	targets: &'a [u32],
+	losses: &'a mut [f32],
+	/// Turns logits into their gradient, times this factor.
+	gradient: Option<f32>,
+}
+
+impl Operation for Rows<'_> {
+	type Output = ();
+
+	#[inline(always)]
+	fn run<V: Lanes>(self) {
+		if self.targets.is_empty() {
+			return;
+		}
+		let v = self.logits.len() / self.targets.len();
+		let rows = self.logits.chunks_exact_mut(v).zip(self.targets);
+		for ((logits, target), loss) in rows.zip(self.losses) {
+			let max = row_max::<V>(logits);
+			let target = *target as usize;
+			let distance = logits[target] - max;
+			let sum = match self.gradient {
+				None => tree(fold::<V>(logits, 0.0, f32::NEG_INFINITY, |sum, s| {
+					sum.add(math::exp(s.sub(V::splat(max))))
+				})),
+				Some(scale) => row_gradient::<V>(logits, target, max, scale),
+			};
+			*loss = math::ln(V::splat(sum)).to_array()[0] - distance;
+		}
+	}
+}
+
+/// Replaces logits by (p - [j = target]) scale; gives the sum of exponentials.
+#[inline(always)]
+fn row_gradient<V: Lanes>(logits: &mut [f32], target: usize, max: f32, scale: f32) -> f32 {
+	let mut lanes = V::splat(0.0);
+	let (blocks, rest) = logits.as_chunks_mut::<LANES>();
+	for block in blocks {
+		let e = math::exp(V::load(block).sub(V::splat(max)));
+		e.store(block);
+		lanes = lanes.add(e);
+	}
+	if !rest.is_empty() {
+		let e = math::exp(V::load_partial(rest, f32::NEG_INFINITY).sub(V::splat(max)));
+		e.store_partial(rest);
+		lanes = lanes.add(e);
+	}
+	let sum = tree(lanes);
+	let factor = 1.0 / sum;
+	let at_target = (logits[target] * factor - 1.0) * scale;
+	let (blocks, rest) = logits.as_chunks_mut::<LANES>();
+	for block in blocks {
+		V::load(block).mul(V::splat(factor)).mul(V::splat(scale)).store(block);
+	}
+	for e in rest {
+		*e = *e * factor * scale;
+	}
+	logits[target] = at_target;
+	sum
+}
+
+/// `losses[r] = ln(sum of exp(logits[r])) - logits[r, targets[r]]`; with `gradient`, logits become that factor times the
+/// loss's gradient. Targets must lie inside the vocabulary.
+pub(crate) fn rows(
+	kernel: Kernel,
+	logits: &mut [f32],
+	targets: &[u32],
+	losses: &mut [f32],
+	gradient: Option<f32>,
+) {
+	let pieces = pieces(logits.len() * 4);
+	rows_pieces(kernel, pieces, Rows { logits, targets, losses, gradient });
+}
+
+fn rows_pieces(kernel: Kernel, pieces: usize, work: Rows<'_>) {
+	if pieces <= 1 || work.targets.len() <= 1 {
+		kernel.run(work);
+		return;
+	}
+	let Rows { logits, targets, losses, gradient } = work;
+	let left = pieces / 2;
+	let rows = targets.len() * left / pieces;
+	let width = logits.len() / targets.len();
+	let (logits, logits_right) = logits.split_at_mut(rows * width);
+	let (targets, targets_right) = targets.split_at(rows);
+	let (losses, losses_right) = losses.split_at_mut(rows);
+	let right =
+		Rows { logits: logits_right, targets: targets_right, losses: losses_right, gradient };
+	rayon::join(
+		|| rows_pieces(kernel, left, Rows { logits, targets, losses, gradient }),
+		|| rows_pieces(kernel, pieces - left, right),
+	);
+}
