@@ -282,11 +282,11 @@ impl_runtime_apis! {
 
 	impl primitives::runtime_api::ArtworksApi<Block> for Runtime {
 		fn work(id: primitives::WorkId) -> Option<primitives::runtime_api::WorkView> {
-			Artworks::work_view(&id)
+			Artworks::work_view(id)
 		}
 
 		fn work_of(digest: Hash) -> Option<primitives::WorkId> {
-			Artworks::work_of(&digest)
+			Artworks::work_of(digest)
 		}
 
 		fn provenance(
@@ -294,7 +294,7 @@ impl_runtime_apis! {
 			first: u32,
 			limit: u32,
 		) -> Vec<primitives::work::ProvenanceEntry<AccountId, Balance, BlockNumber>> {
-			Artworks::provenance(&id, first, limit)
+			Artworks::provenance(id, first, limit)
 		}
 	}
 

@@ -32,7 +32,11 @@ const VALIDATORS: [(Sr25519Keyring, Ed25519Keyring); 4] = [
 ];
 
 fn genesis(validators: &[(Sr25519Keyring, Ed25519Keyring)]) -> Value {
-	let accounts = || validators.iter().map(|(account, _)| account.to_account_id());
+	let accounts = || {
+		validators
+			.iter()
+			.map(|(account, _)| account.to_account_id())
+	};
 	let keys = validators
 		.iter()
 		.map(|(account, grandpa)| {
@@ -55,7 +59,9 @@ fn genesis(validators: &[(Sr25519Keyring, Ed25519Keyring)]) -> Value {
 				.map(|key| (key.to_account_id(), ENDOWMENT))
 				.collect::<Vec<_>>(),
 		},
-		babe: BabeConfig { epoch_config: BABE_EPOCH },
+		babe: BabeConfig {
+			epoch_config: BABE_EPOCH
+		},
 		session: SessionConfig { keys },
 		staking: StakingConfig {
 			validator_count: MAX_LOCAL_VALIDATORS,
@@ -64,14 +70,21 @@ fn genesis(validators: &[(Sr25519Keyring, Ed25519Keyring)]) -> Value {
 			slash_reward_fraction: Perbill::from_percent(10),
 			stakers: accounts()
 				.map(|stash| {
-					(stash.clone(), stash, STASH, pallet_staking::StakerStatus::<AccountId>::Validator)
+					(
+						stash.clone(),
+						stash,
+						STASH,
+						pallet_staking::StakerStatus::<AccountId>::Validator,
+					)
 				})
 				.collect::<Vec<_>>(),
 			min_validator_bond: 1_000 * UNIT,
 			min_nominator_bond: UNIT,
 			max_validator_count: Some(count.max(crate::configs::consensus::MAX_AUTHORITIES)),
 		},
-		sudo: SudoConfig { key: Some(Sr25519Keyring::Alice.to_account_id()) },
+		sudo: SudoConfig {
+			key: Some(Sr25519Keyring::Alice.to_account_id())
+		},
 	})
 }
 
@@ -90,5 +103,8 @@ pub fn get_preset(id: &PresetId) -> Option<Vec<u8>> {
 
 /// Names of the genesis presets.
 pub fn preset_names() -> Vec<PresetId> {
-	vec![PresetId::from(DEV_RUNTIME_PRESET), PresetId::from(LOCAL_TESTNET_RUNTIME_PRESET)]
+	vec![
+		PresetId::from(DEV_RUNTIME_PRESET),
+		PresetId::from(LOCAL_TESTNET_RUNTIME_PRESET),
+	]
 }

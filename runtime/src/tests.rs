@@ -10,7 +10,11 @@ fn preset(name: &str) -> sp_io::TestExternalities {
 	let patch: serde_json::Value = serde_json::from_slice(&json).unwrap();
 	let mut config = serde_json::to_value(RuntimeGenesisConfig::default()).unwrap();
 	merge(&mut config, patch);
-	serde_json::from_value::<RuntimeGenesisConfig>(config).unwrap().build_storage().unwrap().into()
+	serde_json::from_value::<RuntimeGenesisConfig>(config)
+		.unwrap()
+		.build_storage()
+		.unwrap()
+		.into()
 }
 
 fn merge(base: &mut serde_json::Value, patch: serde_json::Value) {
@@ -19,7 +23,7 @@ fn merge(base: &mut serde_json::Value, patch: serde_json::Value) {
 			for (key, value) in patch {
 				merge(base.entry(key).or_insert(serde_json::Value::Null), value);
 			}
-		},
+		}
 		(base, patch) => *base = patch,
 	}
 }
@@ -47,5 +51,23 @@ fn a_block_weighs_a_third_of_its_slot() {
 
 #[test]
 fn our_extension_encodes_to_nothing() {
-	assert!(pallet_blobs::CheckArchive::<Runtime>::new().encode().is_empty());
+	assert!(pallet_blobs::CheckArchive::<Runtime>::new()
+		.encode()
+		.is_empty());
+}
+
+/// The command line is built against a committed file; with `LLMCHAIN_UPDATE_METADATA` set this test writes it anew.
+#[test]
+fn the_command_line_knows_this_metadata() {
+	let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/metadata.scale");
+	let metadata = sp_io::TestExternalities::default().execute_with(|| {
+		Runtime::metadata_at_version(15).unwrap().to_vec()
+	});
+	if std::env::var_os("LLMCHAIN_UPDATE_METADATA").is_some() {
+		std::fs::write(&file, &metadata).unwrap();
+	}
+	assert!(
+		std::fs::read(&file).is_ok_and(|committed| committed == metadata),
+		"cli/metadata.scale is stale: run `LLMCHAIN_UPDATE_METADATA=1 cargo test -p llmchain-runtime metadata`"
+	);
 }

@@ -87,7 +87,7 @@ impl Step {
 			Step::Build => cargo(workspace, &selected("build", &[])),
 			Step::Test => {
 				let arguments = selected("test", &["--no-fail-fast", "--", "--skip", E2E]);
-				cargo_tests(workspace, Target::Shared, &arguments)
+				cargo_tests(workspace, &arguments)
 			}
 			Step::Benchmarks => benchmarks(workspace),
 			Step::E2e => end_to_end(workspace, &[]),
@@ -96,7 +96,7 @@ impl Step {
 					"test",
 					&["--no-fail-fast", "--", "--ignored", "--skip", E2E],
 				);
-				let mut outcome = cargo_tests(workspace, Target::Shared, &arguments)?;
+				let mut outcome = cargo_tests(workspace, &arguments)?;
 				outcome.add(end_to_end(workspace, &["--ignored"])?);
 				Ok(outcome)
 			}
@@ -218,32 +218,40 @@ fn cargo(workspace: &Workspace, arguments: &[&str]) -> Result<Outcome> {
 	run::succeeds(&mut command).map(Outcome::check)
 }
 
-fn cargo_tests(workspace: &Workspace, target: Target, arguments: &[&str]) -> Result<Outcome> {
-	let (success, counts) =
-		run::tests(&mut run::command(workspace, target, &with_cargo(arguments)))?;
+fn cargo_tests(workspace: &Workspace, arguments: &[&str]) -> Result<Outcome> {
+	let (success, counts) = run::tests(&mut run::command(
+		workspace,
+		Target::Shared,
+		&with_cargo(arguments),
+	))?;
 	Ok(Outcome {
 		success: success && counts.failed == 0,
 		counts,
 	})
 }
 
-/// Runs each pallet's benchmarks once, in a target folder of their own.
+/// Runs each pallet's benchmarks once, in a target folder of their own; one build for all, so that features are unified once.
 fn benchmarks(workspace: &Workspace) -> Result<Outcome> {
 	let pallets = pallets(workspace)?;
+	let mut arguments = vec!["test", "--locked", "--no-run", "--message-format", "json"];
+	arguments.extend(["--lib", "--features", "runtime-benchmarks"]);
+	for pallet in &pallets {
+		arguments.extend(["--package", pallet]);
+	}
+	let mut build = run::command(workspace, Target::Benchmarks, &with_cargo(&arguments));
+	let messages = run::output(&mut build)?;
 	let mut total = Outcome::check(true);
 	for pallet in &pallets {
-		let arguments = [
-			"test",
-			"--locked",
-			"--package",
-			pallet,
-			"--features",
-			"runtime-benchmarks",
-			"--lib",
-			"--",
-			BENCHMARK_TESTS,
-		];
-		let mut outcome = cargo_tests(workspace, Target::Benchmarks, &arguments)?;
+		let folder = pallet.replacen("pallet-", "pallets/", 1);
+		let mut outcome = Outcome::check(true);
+		for program in test_programs(&messages, &folder, "lib")? {
+			outcome.add(test_program(
+				workspace,
+				Target::Benchmarks,
+				&folder,
+				&[&program, BENCHMARK_TESTS],
+			)?);
+		}
 		if outcome.success && outcome.counts.passed == 0 {
 			println!("ci: {pallet} has no benchmark that runs as a test");
 			outcome.success = false;
@@ -284,38 +292,54 @@ fn end_to_end(workspace: &Workspace, rest: &[&str]) -> Result<Outcome> {
 		Target::Shared,
 		&with_cargo(&arguments),
 	))?;
-	let programs = test_programs(&messages, E2E_PACKAGE)?;
+	let programs = test_programs(&messages, E2E_PACKAGE, "test")?;
 	if programs.is_empty() {
 		bail!("package {E2E_PACKAGE} has no test program; its tests belong in e2e/tests");
 	}
-	let folder = workspace.root.join(E2E_PACKAGE);
 	let mut total = Outcome::check(true);
 	for program in programs {
 		let mut arguments = vec![program.as_str(), E2E, "--test-threads=1"];
 		arguments.extend(rest);
-		let mut command = run::command(workspace, Target::Shared, &arguments);
-		command.env("CARGO_MANIFEST_DIR", &folder);
-		let (success, counts) = run::tests(&mut command)?;
-		total.add(Outcome {
-			success: success && counts.failed == 0,
-			counts,
-		});
+		total.add(test_program(
+			workspace,
+			Target::Shared,
+			E2E_PACKAGE,
+			&arguments,
+		)?);
 	}
 	Ok(total)
 }
 
-/// Test programs of a package, from cargo's messages, in order.
-fn test_programs(messages: &str, package: &str) -> Result<Vec<String>> {
+/// Runs a test program as cargo would: `folder` is its package's, from the root.
+fn test_program(
+	workspace: &Workspace,
+	target: Target,
+	folder: &str,
+	arguments: &[&str],
+) -> Result<Outcome> {
+	let mut command = run::command(workspace, target, arguments);
+	command.env("CARGO_MANIFEST_DIR", workspace.root.join(folder));
+	let (success, counts) = run::tests(&mut command)?;
+	Ok(Outcome {
+		success: success && counts.failed == 0,
+		counts,
+	})
+}
+
+/// Test programs of the package in `folder` that are made from targets of `kind`, from cargo's messages, in order.
+fn test_programs(messages: &str, folder: &str, kind: &str) -> Result<Vec<String>> {
+	let manifest = format!("/{folder}/Cargo.toml");
 	let mut programs = Vec::new();
 	for line in messages.lines().filter(|line| line.starts_with('{')) {
 		let message: serde_json::Value = serde_json::from_str(line).context("cargo's messages")?;
-		let is_test = message["target"]["kind"]
+		let is_kind = message["target"]["kind"]
 			.as_array()
-			.is_some_and(|kinds| kinds.iter().any(|kind| kind == "test"));
+			.is_some_and(|kinds| kinds.iter().any(|found| found == kind));
 		let is_ours = message["manifest_path"]
 			.as_str()
-			.is_some_and(|path| path.ends_with(&format!("/{package}/Cargo.toml")));
-		if let (true, true, Some(path)) = (is_test, is_ours, message["executable"].as_str()) {
+			.is_some_and(|path| path.ends_with(&manifest));
+		// A library that is no test program has no executable.
+		if let (true, true, Some(path)) = (is_kind, is_ours, message["executable"].as_str()) {
 			programs.push(path.to_owned());
 		}
 	}
@@ -364,10 +388,14 @@ mod tests {
 			"{\"reason\":\"build-finished\",\"success\":true}".to_owned(),
 		];
 		assert_eq!(
-			test_programs(&messages.join("\n"), "e2e").unwrap(),
+			test_programs(&messages.join("\n"), "e2e", "test").unwrap(),
 			["/t/a", "/t/b"]
 		);
-		assert!(test_programs("{", "e2e").is_err());
+		assert_eq!(
+			test_programs(&messages.join("\n"), "e2e", "lib").unwrap(),
+			["/t/c"]
+		);
+		assert!(test_programs("{", "e2e", "test").is_err());
 	}
 
 	#[test]

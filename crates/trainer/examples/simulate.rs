@@ -192,14 +192,22 @@ fn simulate(options: &Options, corpus: &Corpus) -> Anything<()> {
 		momentum,
 		seed: Some(seed),
 	};
-	let loss = evaluate(&architecture, &version0.parameters, &tokenizer, &held_out, &host)?;
+	let loss = evaluate(
+		&architecture,
+		&version0.parameters,
+		&tokenizer,
+		&held_out,
+		&host,
+	)?;
 	println!(
 		"{} parameters, vocabulary {}; version 0: held-out loss {:.4} nats",
 		architecture.n_parameters()?,
 		architecture.vocab_size,
 		loss as f64 / 1e6
 	);
-	println!("round  held-out   ratio  train before/after   seconds   tokens/s  clipped     eval s");
+	println!(
+		"round  held-out   ratio  train before/after   seconds   tokens/s  clipped     eval s"
+	);
 	let (mut previous, mut first) = (loss, None);
 	for round in 1..=options.count("rounds") {
 		let mut survivors = Vec::new();

@@ -139,8 +139,7 @@ pub fn evaluate(
 			architecture.context_length,
 			&fetcher,
 		)?;
-		let evaluation =
-			transformer::evaluate(&parameters, &documents.batches(EVALUATION_BATCH)?)?;
+		let evaluation = transformer::evaluate(&parameters, &documents.batches(EVALUATION_BATCH)?)?;
 		Ok(loss_to_micro_nats(evaluation.loss))
 	})
 }

@@ -216,7 +216,10 @@ impl Engine {
 			generator,
 			lanes: Mutex::default(),
 		};
-		for (lane, name) in [(Lane::Train, "trainer-train"), (Lane::Exchange, "trainer-exchange")] {
+		for (lane, name) in [
+			(Lane::Train, "trainer-train"),
+			(Lane::Exchange, "trainer-exchange"),
+		] {
 			let shared = engine.shared.clone();
 			let handle = thread::Builder::new()
 				.name(name.into())
@@ -473,7 +476,9 @@ impl Shared {
 				let held = hold(work, &host, &mut |here| {
 					self.note(key, |effort| effort.done = here)
 				})?;
-				self.note(key, |effort| effort.seconds += began.elapsed().as_secs_f64());
+				self.note(key, |effort| {
+					effort.seconds += began.elapsed().as_secs_f64()
+				});
 				let outcome = JobOutcome::Held {
 					bitmap: held.bitmap,
 				};
@@ -539,8 +544,7 @@ impl Shared {
 
 	fn finish(&self, desk: &mut Desk, key: &JobKey, outcome: JobOutcome) {
 		let effort = desk.live.get(key).map(|live| live.effort);
-		desk.queue
-			.finish(key, &outcome, effort.unwrap_or_default());
+		desk.queue.finish(key, &outcome, effort.unwrap_or_default());
 		self.remove_state(key);
 		// Jobs that asked the same question are done with it.
 		let Desk { queue, live, .. } = desk;
@@ -615,7 +619,9 @@ impl Desk {
 
 /// Hash of everything that decides a training.
 fn binding(key: &JobKey, job: &Job) -> Result<crate::Hash, JobError> {
-	Ok(hash(&serde_json::to_vec(&(key, job)).map_err(JobError::Record)?))
+	Ok(hash(
+		&serde_json::to_vec(&(key, job)).map_err(JobError::Record)?,
+	))
 }
 
 /// Removes states of trainings that are not pending any more.

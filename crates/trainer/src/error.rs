@@ -249,7 +249,10 @@ pub enum JobError {
 		batch: u32,
 	},
 	/// The number of shards is no aggregation weight.
-	#[error("{shards} shards make no weight; it must be 1 to {}", secagg::MAX_WEIGHT)]
+	#[error(
+		"{shards} shards make no weight; it must be 1 to {}",
+		secagg::MAX_WEIGHT
+	)]
 	Weight {
 		/// Shards of the job.
 		shards: usize,

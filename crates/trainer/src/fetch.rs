@@ -74,8 +74,10 @@ impl Fetcher<'_> {
 		while partial.next() < header.chunks() {
 			self.stop.check()?;
 			let asked = CHUNKS_PER_REQUEST.min(header.chunks() - partial.next());
-			let Served { peer, value: chunks } =
-				self.peers.vector_chunks(root, partial.next(), asked)?;
+			let Served {
+				peer,
+				value: chunks,
+			} = self.peers.vector_chunks(root, partial.next(), asked)?;
 			if chunks.is_empty() || chunks.len() > asked as usize {
 				return Err(FetchError::WrongCount {
 					peer,
@@ -143,10 +145,7 @@ impl Fetcher<'_> {
 			.ok_or(FetchError::NotArchived { hash: *wanted })?;
 		let got = hash(&bytes);
 		if got != *wanted {
-			return Err(FetchError::WrongBlob {
-				hash: *wanted,
-				got,
-			});
+			return Err(FetchError::WrongBlob { hash: *wanted, got });
 		}
 		self.store.put_blob(&bytes)?;
 		Ok(bytes)

@@ -15,7 +15,10 @@ use std::{
 pub const TEMPORARY: &str = "tmp";
 
 /// Wraps what the system says of `path`.
-pub fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> StoreError + 'a {
+pub fn io_error<'a>(
+	action: &'static str,
+	path: &'a Path,
+) -> impl FnOnce(io::Error) -> StoreError + 'a {
 	move |source| StoreError::Io {
 		action,
 		path: path.to_path_buf(),
@@ -137,8 +140,17 @@ mod tests {
 		let dir = tempfile::tempdir().unwrap();
 		let path = dir.path().join("missing").join("name");
 		let error = write(&path, &[b"x"]).unwrap_err();
-		assert!(matches!(&error, StoreError::Io { action: "write", .. }));
+		assert!(matches!(
+			&error,
+			StoreError::Io {
+				action: "write",
+				..
+			}
+		));
 		let text = crate::describe(&error);
-		assert!(text.contains("missing") && text.contains("No such file"), "{text}");
+		assert!(
+			text.contains("missing") && text.contains("No such file"),
+			"{text}"
+		);
 	}
 }

@@ -176,9 +176,9 @@ impl Generator {
 			momentum: request.momentum,
 			seed: request.seed,
 		};
-		let fixed = self.pool.install(|| {
-			Checkpoint::load_parameters(&request.architecture, &reference, &fetcher)
-		})?;
+		let fixed = self
+			.pool
+			.install(|| Checkpoint::load_parameters(&request.architecture, &reference, &fetcher))?;
 		Ok(Loaded {
 			parameters: Parameters::from_fixed(request.architecture.config(), &fixed)?,
 			tokenizer,

@@ -30,7 +30,9 @@ pub mod option {
 		}
 	}
 
-	pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Hash>, D::Error> {
+	pub fn deserialize<'de, D: Deserializer<'de>>(
+		deserializer: D,
+	) -> Result<Option<Hash>, D::Error> {
 		Option::<String>::deserialize(deserializer)?
 			.map(|text| parse(&text))
 			.transpose()

@@ -12,9 +12,7 @@ use serde::{Deserialize, Serialize};
 pub const MAX_REASON: usize = 256;
 
 /// Step inside a round, in order.
-#[derive(
-	Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Phase {
 	/// Participants train.
 	Train,
@@ -27,9 +25,7 @@ pub enum Phase {
 }
 
 /// What a job belongs to. Other inputs make another digest, hence another job.
-#[derive(
-	Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct JobKey {
 	/// Genesis hash of the chain.
 	#[serde(with = "hexed")]

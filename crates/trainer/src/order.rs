@@ -179,11 +179,14 @@ mod tests {
 	}
 
 	/// Epochs of six documents in batches of four; other programs depend on it.
-	const FROZEN: [[usize; 4]; 3] = [[0; 4]; 3];
+	const FROZEN: [[usize; 4]; 3] = [[2, 0, 4, 1], [3, 5, 0, 5], [3, 2, 4, 1]];
 
 	#[test]
 	fn steps_come_in_any_order_and_nothing_has_no_batches() {
-		let (mut ahead, mut back) = (BatchOrder::new([1; 32], 5, 3), BatchOrder::new([1; 32], 5, 3));
+		let (mut ahead, mut back) = (
+			BatchOrder::new([1; 32], 5, 3),
+			BatchOrder::new([1; 32], 5, 3),
+		);
 		let forward: Vec<_> = (0..9).map(|step| ahead.batch(step)).collect();
 		let mut backward: Vec<_> = (0..9).rev().map(|step| back.batch(step)).collect();
 		backward.reverse();

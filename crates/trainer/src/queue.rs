@@ -154,9 +154,7 @@ impl Queue {
 			.pending()
 			.map(|(other, _)| *other)
 			.filter(|other| {
-				other.same_line(&key)
-					&& !other.same_question(&key)
-					&& place(other) <= place(&key)
+				other.same_line(&key) && !other.same_question(&key) && place(other) <= place(&key)
 			})
 			.collect();
 		for other in &cancelled {
@@ -188,10 +186,12 @@ impl Queue {
 
 	/// Jobs to be done, oldest first.
 	pub fn pending(&self) -> impl Iterator<Item = (&JobKey, &Job)> {
-		self.records().into_iter().filter_map(|record| match &record.state {
-			RecordState::Pending(job) => Some((&record.key, job)),
-			RecordState::Done(_) | RecordState::Cancelled => None,
-		})
+		self.records()
+			.into_iter()
+			.filter_map(|record| match &record.state {
+				RecordState::Pending(job) => Some((&record.key, job)),
+				RecordState::Done(_) | RecordState::Cancelled => None,
+			})
 	}
 
 	/// Notes what came of a pending job, and of every pending job that asks the same question.

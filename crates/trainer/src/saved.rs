@@ -47,7 +47,10 @@ impl SavedState {
 		};
 		let saved = self.parse(&bytes);
 		if saved.is_none() {
-			log::warn!("{} is no state of this job; training begins anew", self.path.display());
+			log::warn!(
+				"{} is no state of this job; training begins anew",
+				self.path.display()
+			);
 		}
 		Ok(saved)
 	}

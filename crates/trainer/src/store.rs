@@ -175,8 +175,7 @@ impl Store {
 			.min(header.chunks());
 		let mut chunks = Vec::new();
 		for index in first..end {
-			let chunk =
-				read_chunk(&mut file, &header, index).map_err(io_error("read", &path))?;
+			let chunk = read_chunk(&mut file, &header, index).map_err(io_error("read", &path))?;
 			match chunk.filter(|chunk| is_chunk(&header, &leaves, index, chunk)) {
 				Some(chunk) => chunks.push(chunk),
 				None => return self.discard(&path),
@@ -238,7 +237,10 @@ impl Store {
 
 	/// Removes a file that is not what its name says.
 	fn discard<T>(&self, path: &Path) -> Result<Option<T>, StoreError> {
-		log::warn!("{} is damaged; it is removed and will be fetched again", path.display());
+		log::warn!(
+			"{} is damaged; it is removed and will be fetched again",
+			path.display()
+		);
 		files::remove(path)?;
 		Ok(None)
 	}
@@ -279,20 +281,18 @@ impl Partial {
 			Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
 			Err(error) => return Err(io_error("open", &path)(error)),
 		};
-		let leaves = match read_leaves(&mut file, &reservation.root)
-			.map_err(io_error("read", &path))?
-		{
-			Some((found, leaves)) if found == *header => leaves,
-			_ => {
-				files::remove(&path)?;
-				return Ok(None);
-			}
-		};
+		let leaves =
+			match read_leaves(&mut file, &reservation.root).map_err(io_error("read", &path))? {
+				Some((found, leaves)) if found == *header => leaves,
+				_ => {
+					files::remove(&path)?;
+					return Ok(None);
+				}
+			};
 		let mut next = 0;
 		let mut end = (PREFIX + leaves.as_flattened().len()) as u64;
 		while next < header.chunks() {
-			let chunk =
-				read_chunk(&mut file, header, next).map_err(io_error("read", &path))?;
+			let chunk = read_chunk(&mut file, header, next).map_err(io_error("read", &path))?;
 			let Some(chunk) = chunk.filter(|chunk| is_chunk(header, &leaves, next, chunk)) else {
 				break;
 			};
@@ -356,9 +356,7 @@ impl Partial {
 
 	/// Puts the complete vector in its place.
 	pub fn finish(self) -> Result<(), StoreError> {
-		self.file
-			.sync_all()
-			.map_err(io_error("sync", &self.path))?;
+		self.file.sync_all().map_err(io_error("sync", &self.path))?;
 		files::rename(&self.path, &self.target)
 	}
 
@@ -424,8 +422,15 @@ fn read_chunk(file: &mut File, header: &Header, index: u32) -> io::Result<Option
 	read_exactly(file, length)
 }
 
+/// Whether a chunk is there at all and matches its leaf.
 fn is_chunk(header: &Header, leaves: &[Hash], index: u32, chunk: &[u8]) -> bool {
-	secagg::leaf(header, index, chunk).ok().as_ref() == leaves.get(index as usize)
+	match (
+		secagg::leaf(header, index, chunk),
+		leaves.get(index as usize),
+	) {
+		(Ok(computed), Some(leaf)) => computed == *leaf,
+		_ => false,
+	}
 }
 
 /// Header and coordinates in a vector's file, if every byte belongs to `root`.
@@ -442,125 +447,4 @@ fn checked_vector<'a>(root: &Hash, bytes: &'a [u8]) -> Option<(Header, &'a [u8])
 }
 
 #[cfg(test)]
-mod tests {
-	use super::*;
-	use secagg::VectorKind;
-
-	fn sample() -> (tempfile::TempDir, Store, Header, Vec<i16>) {
-		let dir = tempfile::tempdir().unwrap();
-		let store = Store::open(dir.path()).unwrap();
-		let header = Header::new(VectorKind::Update, 3 * 4096 + 7, [9; 32]).unwrap();
-		let values = (0..header.len()).map(|i| (i % 251) as i16 - 125).collect();
-		(dir, store, header, values)
-	}
-
-	#[test]
-	fn vectors_come_back_whole_and_by_chunks() {
-		let (_dir, store, header, values) = sample();
-		let root = store.put_vector(&header, &values).unwrap();
-		assert_eq!(root, secagg::vector_root(&header, &values).unwrap());
-		assert_eq!(store.vector(&root, &header).unwrap(), Some(values.clone()));
-		let (found, leaves) = store.leaves(&root).unwrap().unwrap();
-		assert_eq!((found, leaves.len()), (header, 4));
-		let chunks = store.chunks(&root, 1, u32::MAX).unwrap().unwrap();
-		assert_eq!(chunks.len(), 3);
-		assert_eq!(
-			secagg::decode_chunk::<i16>(&header, 3, &chunks[2]).unwrap(),
-			values[3 * 4096..]
-		);
-		assert_eq!(store.chunks(&root, 4, 1).unwrap(), Some(vec![]));
-		assert_eq!(store.chunks(&root, u32::MAX, 9).unwrap(), Some(vec![]));
-		assert_eq!(store.leaves(&[0; 32]).unwrap(), None);
-	}
-
-	#[test]
-	fn damage_anywhere_makes_a_vector_absent() {
-		let (_dir, store, header, values) = sample();
-		let root = store.put_vector(&header, &values).unwrap();
-		let path = store.vector_path(&root);
-		let good = std::fs::read(&path).unwrap();
-		let last = good.len() - 1;
-		for place in [0, 9, PREFIX, PREFIX + 4 * 32, last] {
-			let mut bad = good.clone();
-			bad[place] ^= 1;
-			std::fs::write(&path, &bad).unwrap();
-			assert_eq!(store.vector::<i16>(&root, &header).unwrap(), None, "{place}");
-			assert!(!store.has_vector(&root), "{place}");
-		}
-		std::fs::write(&path, &good[..last]).unwrap();
-		assert_eq!(store.chunks(&root, 0, 4).unwrap(), None);
-		assert!(!store.has_vector(&root));
-		// A header that promises 2^32 coordinates allocates nothing.
-		let mut bad = good[..PREFIX].to_vec();
-		bad[9..17].copy_from_slice(&(1u64 << 32).to_le_bytes());
-		std::fs::write(&path, &bad).unwrap();
-		assert_eq!(store.leaves(&root).unwrap(), None);
-	}
-
-	#[test]
-	fn asking_under_another_name_removes_nothing() {
-		let (_dir, store, header, values) = sample();
-		let root = store.put_vector(&header, &values).unwrap();
-		let other = Header::new(VectorKind::Update, header.len(), [8; 32]).unwrap();
-		assert!(matches!(
-			store.vector::<i16>(&root, &other),
-			Err(StoreError::Foreign { got, .. }) if got == [9; 32]
-		));
-		assert_eq!(store.vector(&root, &header).unwrap(), Some(values));
-	}
-
-	#[test]
-	fn blobs_are_checked_by_their_hash() {
-		let (_dir, store, ..) = sample();
-		let hash = store.put_blob(b"text").unwrap();
-		assert_eq!(store.blob(&hash).unwrap().unwrap(), b"text");
-		std::fs::write(store.blob_path(&hash), b"test").unwrap();
-		assert_eq!(store.blob(&hash).unwrap(), None);
-		assert!(!store.blob_path(&hash).exists());
-	}
-
-	#[test]
-	fn a_directory_has_one_store() {
-		let (dir, store, ..) = sample();
-		assert!(matches!(
-			Store::open(dir.path()),
-			Err(StoreError::Locked { .. })
-		));
-		drop(store);
-		Store::open(dir.path()).unwrap();
-	}
-
-	#[test]
-	fn a_partial_vector_resumes_after_its_last_good_chunk() {
-		let (_dir, store, header, values) = sample();
-		let leaves = secagg::leaves(&header, &values).unwrap();
-		let root = secagg::root(&header, &leaves).unwrap();
-		let bytes = secagg::encode(&values);
-		let chunks: Vec<&[u8]> = bytes.chunks(8192).collect();
-		let reservation = store.reserve(&root);
-		assert!(Partial::resume(&reservation, &header).unwrap().is_none());
-		let mut partial = Partial::begin(&reservation, &header, leaves).unwrap();
-		assert!(partial.append(chunks[0]).unwrap());
-		assert!(!partial.append(chunks[2]).unwrap());
-		assert!(partial.append(chunks[1]).unwrap());
-		let path = partial.path.clone();
-		drop(partial);
-		// The end of the second chunk is lost in a crash.
-		let length = std::fs::metadata(&path).unwrap().len();
-		OpenOptions::new()
-			.write(true)
-			.open(&path)
-			.unwrap()
-			.set_len(length - 1)
-			.unwrap();
-		let mut partial = Partial::resume(&reservation, &header).unwrap().unwrap();
-		assert_eq!(partial.next(), 1);
-		for chunk in &chunks[1..] {
-			assert!(partial.append(chunk).unwrap());
-		}
-		assert!(!partial.append(chunks[3]).unwrap());
-		partial.finish().unwrap();
-		assert_eq!(store.vector(&root, &header).unwrap(), Some(values));
-		assert!(!path.exists());
-	}
-}
+mod tests;

@@ -112,7 +112,9 @@ pub enum VerifyError {
 		computed: Hash,
 	},
 	/// A round's held-out loss is another than was claimed.
-	#[error("round {round}: the held-out loss is {computed} micro-nats, but {claimed} was claimed")]
+	#[error(
+		"round {round}: the held-out loss is {computed} micro-nats, but {claimed} was claimed"
+	)]
 	WrongEvaluation {
 		/// The round's number.
 		round: u32,
@@ -163,9 +165,9 @@ pub fn verify_lineage(
 /// The version that a history begins with. A seed is always followed, whatever the store has.
 fn base(lineage: &Lineage, host: &Host<'_>) -> Result<Checkpoint, JobError> {
 	match lineage.base.seed {
-		Some(seed) => host.pool.install(|| {
-			Checkpoint::derive(&lineage.architecture, seed, &lineage.base, host.store)
-		}),
+		Some(seed) => host
+			.pool
+			.install(|| Checkpoint::derive(&lineage.architecture, seed, &lineage.base, host.store)),
 		None => Checkpoint::load(&lineage.architecture, &lineage.base, &host.fetcher()),
 	}
 }

@@ -54,7 +54,10 @@ impl Batch {
 	/// As [`Batch::new`].
 	pub fn from_padded(tokens: ArrayView2<'_, u32>, pad: u32) -> Result<Self> {
 		let trim = |row: ndarray::ArrayView1<'_, u32>| {
-			let length = row.iter().rposition(|token| *token != pad).map_or(0, |last| last + 1);
+			let length = row
+				.iter()
+				.rposition(|token| *token != pad)
+				.map_or(0, |last| last + 1);
 			row.iter().take(length).copied().collect::<Vec<_>>()
 		};
 		Self::new(&tokens.rows().into_iter().map(trim).collect::<Vec<_>>())
@@ -68,7 +71,8 @@ impl Batch {
 		self.inputs.extend_from_slice(&tokens[..got - 1]);
 		self.targets.extend_from_slice(&tokens[1..]);
 		// Longer than u32 is longer than any context, and refused at use.
-		self.positions.extend((0..got - 1).map(|position| position as u32));
+		self.positions
+			.extend((0..got - 1).map(|position| position as u32));
 		self.offsets.push(self.inputs.len());
 		for token in tokens {
 			self.largest_token = self.largest_token.max(*token);
@@ -96,7 +100,11 @@ impl Batch {
 			let got = ends[1] - ends[0];
 			let context_length = config.context_length;
 			if got > context_length as usize {
-				return Err(Error::SequenceTooLong { sequence, got, context_length });
+				return Err(Error::SequenceTooLong {
+					sequence,
+					got,
+					context_length,
+				});
 			}
 		}
 		if self.largest_token >= config.vocab_size {
@@ -138,7 +146,10 @@ mod tests {
 	fn padding_is_dropped() {
 		let padded = array![[1, 5, 6, 2, 0], [1, 7, 2, 0, 0]];
 		let batch = Batch::from_padded(padded.view(), 0).unwrap();
-		assert_eq!(batch, Batch::new(&[vec![1, 5, 6, 2], vec![1, 7, 2]]).unwrap());
+		assert_eq!(
+			batch,
+			Batch::new(&[vec![1, 5, 6, 2], vec![1, 7, 2]]).unwrap()
+		);
 		assert_eq!(batch.inputs(), [1, 5, 6, 1, 7]);
 		assert_eq!(batch.targets(), [5, 6, 2, 7, 2]);
 		assert_eq!(batch.positions(), [0, 1, 2, 0, 1]);
@@ -148,10 +159,16 @@ mod tests {
 	#[test]
 	fn refuses_what_predicts_nothing() {
 		assert_eq!(Batch::new::<Vec<u32>>(&[]), Err(Error::EmptyBatch));
-		let error = Error::SequenceTooShort { sequence: 1, got: 1 };
+		let error = Error::SequenceTooShort {
+			sequence: 1,
+			got: 1,
+		};
 		assert_eq!(Batch::new(&[vec![1, 2], vec![1]]), Err(error));
 		let padding = array![[0, 0, 0]];
-		let error = Error::SequenceTooShort { sequence: 0, got: 0 };
+		let error = Error::SequenceTooShort {
+			sequence: 0,
+			got: 0,
+		};
 		assert_eq!(Batch::from_padded(padding.view(), 0), Err(error));
 	}
 
@@ -159,11 +176,18 @@ mod tests {
 	fn refuses_what_the_model_has_no_place_for() {
 		let config = Config::from_array([10, 3, 1, 1, 4, 4]);
 		let long = Batch::new(&[vec![1, 2], vec![1, 2, 3, 4, 5]]).unwrap();
-		let error = Error::SequenceTooLong { sequence: 1, got: 4, context_length: 3 };
+		let error = Error::SequenceTooLong {
+			sequence: 1,
+			got: 4,
+			context_length: 3,
+		};
 		assert_eq!(long.check(&config), Err(error));
 		// A target counts as much as an input.
 		let stranger = Batch::new(&[vec![1, 10]]).unwrap();
-		let error = Error::TokenOutOfVocabulary { token: 10, vocab_size: 10 };
+		let error = Error::TokenOutOfVocabulary {
+			token: 10,
+			vocab_size: 10,
+		};
 		assert_eq!(stranger.check(&config), Err(error));
 	}
 }

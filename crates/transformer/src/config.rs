@@ -43,7 +43,12 @@ impl Config {
 		];
 		for (field, got, min, max) in bounds {
 			if got < min || got > max {
-				return Err(Error::ConfigOutOfBounds { field, got, min, max });
+				return Err(Error::ConfigOutOfBounds {
+					field,
+					got,
+					min,
+					max,
+				});
 			}
 		}
 		if self.d_model % self.n_heads != 0 {
@@ -55,7 +60,10 @@ impl Config {
 		let block = 4 * c * c + 2 * c * f + 9 * c + f;
 		let got = (v + t) * c + l * block + 2 * c;
 		if got > MAX_PARAMETERS {
-			return Err(Error::TooManyParameters { got, max: MAX_PARAMETERS });
+			return Err(Error::TooManyParameters {
+				got,
+				max: MAX_PARAMETERS,
+			});
 		}
 		Ok(())
 	}
@@ -88,7 +96,14 @@ impl Config {
 	/// The inverse of [`Config::to_array`]; not yet validated.
 	pub fn from_array(sizes: [u32; 6]) -> Self {
 		let [vocab_size, context_length, n_layers, n_heads, d_model, d_ff] = sizes;
-		Self { vocab_size, context_length, n_layers, n_heads, d_model, d_ff }
+		Self {
+			vocab_size,
+			context_length,
+			n_layers,
+			n_heads,
+			d_model,
+			d_ff,
+		}
 	}
 
 	fn wide(&self) -> [u64; 6] {
@@ -124,29 +139,72 @@ mod tests {
 
 	#[test]
 	fn refuses_sizes_outside_their_bounds_by_name() {
-		let bad = Config { n_layers: 0, ..SMALL };
-		let error = Error::ConfigOutOfBounds { field: "n_layers", got: 0, min: 1, max: 256 };
+		let bad = Config {
+			n_layers: 0,
+			..SMALL
+		};
+		let error = Error::ConfigOutOfBounds {
+			field: "n_layers",
+			got: 0,
+			min: 1,
+			max: 256,
+		};
 		assert_eq!(bad.validate(), Err(error));
 		for bad in [
-			Config { vocab_size: 4, ..SMALL },
-			Config { context_length: 0, ..SMALL },
-			Config { n_heads: 0, ..SMALL },
-			Config { d_model: u32::MAX, ..SMALL },
-			Config { d_ff: u32::MAX, ..SMALL },
+			Config {
+				vocab_size: 4,
+				..SMALL
+			},
+			Config {
+				context_length: 0,
+				..SMALL
+			},
+			Config {
+				n_heads: 0,
+				..SMALL
+			},
+			Config {
+				d_model: u32::MAX,
+				..SMALL
+			},
+			Config {
+				d_ff: u32::MAX,
+				..SMALL
+			},
 		] {
-			assert!(matches!(bad.validate(), Err(Error::ConfigOutOfBounds { .. })), "{bad:?}");
+			assert!(
+				matches!(bad.validate(), Err(Error::ConfigOutOfBounds { .. })),
+				"{bad:?}"
+			);
 		}
 	}
 
 	#[test]
 	fn refuses_heads_that_do_not_divide() {
-		let bad = Config { n_heads: 3, ..SMALL };
-		assert_eq!(bad.validate(), Err(Error::HeadsDoNotDivide { d_model: 16, n_heads: 3 }));
+		let bad = Config {
+			n_heads: 3,
+			..SMALL
+		};
+		assert_eq!(
+			bad.validate(),
+			Err(Error::HeadsDoNotDivide {
+				d_model: 16,
+				n_heads: 3
+			})
+		);
 	}
 
 	#[test]
 	fn refuses_a_model_that_no_memory_holds() {
-		let bad = Config { n_layers: 256, d_model: 1 << 14, d_ff: 1 << 16, ..SMALL };
-		assert!(matches!(bad.validate(), Err(Error::TooManyParameters { .. })));
+		let bad = Config {
+			n_layers: 256,
+			d_model: 1 << 14,
+			d_ff: 1 << 16,
+			..SMALL
+		};
+		assert!(matches!(
+			bad.validate(),
+			Err(Error::TooManyParameters { .. })
+		));
 	}
 }

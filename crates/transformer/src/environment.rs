@@ -42,7 +42,10 @@ pub fn check_float_environment() -> Result<()> {
 	}
 	let threads = rayon::broadcast(|context| violated().map(|mode| (context.index(), mode)));
 	match threads.into_iter().flatten().next() {
-		Some((thread, mode)) => Err(Error::FloatEnvironment { thread: Some(thread), mode }),
+		Some((thread, mode)) => Err(Error::FloatEnvironment {
+			thread: Some(thread),
+			mode,
+		}),
 		None => Ok(()),
 	}
 }

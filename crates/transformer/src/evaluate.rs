@@ -23,7 +23,11 @@ pub struct Evaluation {
 }
 
 fn passes(parameters: &Parameters, kernel: Kernel) -> Passes {
-	Passes::new(Network::new(*parameters.config(), parameters.layout().clone(), kernel))
+	Passes::new(Network::new(
+		*parameters.config(),
+		parameters.layout().clone(),
+		kernel,
+	))
 }
 
 /// Mean loss of `parameters` over all targets of all `batches`.
@@ -54,10 +58,15 @@ pub fn evaluate_with(
 	for batch in batches {
 		batch.check(parameters.config())?;
 		let sequences = 0..batch.n_sequences();
-		passes.forward(p, batch.inputs(), batch.positions(), batch.offsets(sequences));
+		passes.forward(
+			p,
+			batch.inputs(),
+			batch.positions(),
+			batch.offsets(sequences),
+		);
 		let first = losses.len();
 		losses.resize(first + batch.n_targets(), 0.0);
-		passes.losses(p, batch.targets(), &mut losses[first..]);
+		passes.losses(batch.targets(), &mut losses[first..]);
 	}
 	if losses.is_empty() {
 		return Err(Error::EmptyBatch);
@@ -67,7 +76,10 @@ pub fn evaluate_with(
 	if loss.is_finite() {
 		Ok(Evaluation { loss, tokens })
 	} else {
-		Err(Error::NotFinite { quantity: Quantity::Loss, step: 0 })
+		Err(Error::NotFinite {
+			quantity: Quantity::Loss,
+			step: 0,
+		})
 	}
 }
 
@@ -86,7 +98,7 @@ pub fn logits(parameters: &Parameters, tokens: &[u32]) -> Result<Array2<f32>> {
 	passes.forward(parameters.as_slice(), tokens, &positions, &[0, rows]);
 	let mut logits = Array2::zeros((rows, v));
 	if let Some(flat) = logits.as_slice_mut() {
-		passes.logits(parameters.as_slice(), rows, flat);
+		passes.logits(rows, flat);
 	}
 	Ok(logits)
 }
@@ -99,12 +111,16 @@ pub(crate) fn check_tokens(parameters: &Parameters, tokens: &[u32]) -> Result<()
 		return Err(Error::EmptyPrompt);
 	}
 	if tokens.len() > context_length as usize {
-		return Err(Error::PromptTooLong { got: tokens.len(), context_length });
+		return Err(Error::PromptTooLong {
+			got: tokens.len(),
+			context_length,
+		});
 	}
 	match tokens.iter().find(|token| **token >= config.vocab_size) {
-		Some(token) => {
-			Err(Error::TokenOutOfVocabulary { token: *token, vocab_size: config.vocab_size })
-		},
+		Some(token) => Err(Error::TokenOutOfVocabulary {
+			token: *token,
+			vocab_size: config.vocab_size,
+		}),
 		None => Ok(()),
 	}
 }

@@ -6,9 +6,8 @@
 //! nothing is allocated per token.
 
 use crate::environment::check_float_environment;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluate::check_tokens;
-use crate::kernels::gemm::{matmul, Matrix, Start};
 use crate::kernels::Kernel;
 use crate::layers::attention::Cache;
 use crate::network::{Activations, Network};
@@ -39,13 +38,8 @@ impl<'a> Decoder<'a> {
 		let layout = parameters.layout().clone();
 		let network = Network::new(*parameters.config(), layout, kernel);
 		let (c, v) = (network.d_model(), network.vocabulary());
-		let table = &parameters.as_slice()[network.layout.token_table()];
 		let mut head = vec![0.0; c * v];
-		for (token, row) in table.chunks_exact(c).enumerate() {
-			for (i, value) in row.iter().enumerate() {
-				head[i * v + token] = *value;
-			}
-		}
+		network.transpose_table(parameters.as_slice(), &mut head);
 		let cache = Cache::new(network.heads(), network.config.context_length as usize);
 		Self {
 			caches: vec![cache; network.n_layers()],
@@ -68,8 +62,12 @@ impl<'a> Decoder<'a> {
 
 	/// Reads `tokens`, at least one and at most [`Decoder::room`]; gives the logits of what follows the last.
 	pub(crate) fn read(&mut self, tokens: &[u32]) -> &[f32] {
-		let Self { network, parameters, .. } = self;
-		let (c, v, n) = (network.d_model(), network.vocabulary(), tokens.len());
+		let Self {
+			network,
+			parameters,
+			..
+		} = self;
+		let (c, n) = (network.d_model(), tokens.len());
 		let kernel = network.kernel;
 		self.activations.reserve(&network.config, n);
 		for stream in &mut self.streams {
@@ -78,21 +76,27 @@ impl<'a> Decoder<'a> {
 		self.stats.resize(n * 2, 0.0);
 		self.positions.clear();
 		// Below the context length, so positions fit.
-		self.positions.extend((self.position..self.position + n).map(|position| position as u32));
+		self.positions
+			.extend((self.position..self.position + n).map(|position| position as u32));
 		let [x, y] = &mut self.streams;
 		network.embed(parameters, tokens, &self.positions, x);
 		for (layer, cache) in self.caches.iter_mut().enumerate() {
 			let first = self.position;
-			network.block(parameters, layer, x, &mut self.activations, y, |qkv, out, _| {
-				cache.forward(kernel, first, qkv, out);
-			});
+			network.block(
+				parameters,
+				layer,
+				x,
+				&mut self.activations,
+				y,
+				|qkv, out, _| {
+					cache.forward(kernel, first, qkv, out);
+				},
+			);
 			core::mem::swap(x, y);
 		}
 		network.finish(parameters, x, y, &mut self.stats);
 		self.position += n;
-		let hidden = Matrix::new(&y[(n - 1) * c..], 1, c);
-		let head = Matrix::new(&self.head, c, v);
-		matmul(kernel, hidden, head, None, Start::Zero, &mut self.logits);
+		network.head(&self.head, &y[(n - 1) * c..], &mut self.logits);
 		&self.logits
 	}
 }
@@ -103,10 +107,10 @@ impl<'a> Decoder<'a> {
 /// `sampling.max_tokens`, or when the context is full. Equal arguments give equal tokens on every machine.
 ///
 /// # Errors
-/// - [`Error::EmptyPrompt`], [`Error::PromptTooLong`], [`Error::TokenOutOfVocabulary`]
-/// - [`Error::SamplingOutOfRange`]
-/// - [`Error::FloatEnvironment`]
-/// - [`Error::NotFinite`]: the model's logits are not
+/// - [`crate::Error::EmptyPrompt`], [`crate::Error::PromptTooLong`], [`crate::Error::TokenOutOfVocabulary`]
+/// - [`crate::Error::SamplingOutOfRange`]
+/// - [`crate::Error::FloatEnvironment`]
+/// - [`crate::Error::NotFinite`]: the model's logits are not
 pub fn generate(
 	parameters: &Parameters,
 	prompt: &[u32],
@@ -114,13 +118,20 @@ pub fn generate(
 	seed: [u8; 32],
 	on_token: &mut dyn FnMut(u32),
 ) -> Result<Vec<u32>> {
-	generate_with(parameters, prompt, sampling, seed, Kernel::detect(), on_token)
+	generate_with(
+		parameters,
+		prompt,
+		sampling,
+		seed,
+		Kernel::detect(),
+		on_token,
+	)
 }
 
 /// As [`generate`], with a given kernel.
 ///
 /// # Errors
-/// As [`generate`], and [`Error::KernelUnavailable`].
+/// As [`generate`], and [`crate::Error::KernelUnavailable`].
 pub fn generate_with(
 	parameters: &Parameters,
 	prompt: &[u32],

@@ -42,7 +42,10 @@ impl Normal {
 /// As [`Config::validate`].
 pub fn init(config: Config, seed: [u8; 32]) -> Result<Parameters> {
 	let layout = Layout::of(&config)?;
-	let mut normal = Normal { stream: ChaCha20Rng::from_seed(seed), second: None };
+	let mut normal = Normal {
+		stream: ChaCha20Rng::from_seed(seed),
+		second: None,
+	};
 	let residual = DEVIATION / (2.0 * config.n_layers as f32).sqrt();
 	let mut values = Vec::with_capacity(layout.total());
 	for tensor in layout.tensors() {
@@ -82,12 +85,23 @@ mod tests {
 		let parameters = init(CONFIG, [3; 32]).unwrap();
 		let embedding = parameters.tensor("wte.weight").unwrap();
 		let (mean, sigma) = deviation(embedding.iter().copied());
-		assert!(mean.abs() < 6e-4 && (sigma - 0.02).abs() < 6e-4, "{mean} {sigma}");
+		assert!(
+			mean.abs() < 6e-4 && (sigma - 0.02).abs() < 6e-4,
+			"{mean} {sigma}"
+		);
 		let projection = parameters.tensor("h.1.mlp.c_proj.weight").unwrap();
 		let (_, sigma) = deviation(projection.iter().copied());
 		assert!((sigma - 0.01).abs() < 6e-4, "{sigma}");
-		assert!(parameters.tensor("ln_f.weight").unwrap().iter().all(|x| *x == 1.0));
-		assert!(parameters.tensor("h.0.attn.c_attn.bias").unwrap().iter().all(|x| *x == 0.0));
+		assert!(parameters
+			.tensor("ln_f.weight")
+			.unwrap()
+			.iter()
+			.all(|x| *x == 1.0));
+		assert!(parameters
+			.tensor("h.0.attn.c_attn.bias")
+			.unwrap()
+			.iter()
+			.all(|x| *x == 0.0));
 	}
 
 	#[test]
@@ -104,7 +118,10 @@ mod tests {
 	#[test]
 	fn is_frozen() {
 		let parameters = init(CONFIG, [7; 32]).unwrap();
-		let bits: Vec<u32> = parameters.as_slice()[..4].iter().map(|x| x.to_bits()).collect();
+		let bits: Vec<u32> = parameters.as_slice()[..4]
+			.iter()
+			.map(|x| x.to_bits())
+			.collect();
 		assert_eq!(bits, FIRST_OF_SEED_7);
 	}
 

@@ -78,11 +78,18 @@ pub(crate) struct Network {
 
 impl Network {
 	pub(crate) fn new(config: Config, layout: Layout, kernel: Kernel) -> Self {
-		Self { config, layout, kernel }
+		Self {
+			config,
+			layout,
+			kernel,
+		}
 	}
 
 	pub(crate) fn heads(&self) -> Heads {
-		Heads { n_heads: self.config.n_heads as usize, d_head: self.config.d_head() }
+		Heads {
+			n_heads: self.config.n_heads as usize,
+			d_head: self.config.d_head(),
+		}
 	}
 
 	/// C
@@ -104,7 +111,14 @@ impl Network {
 	pub(crate) fn embed(&self, p: &[f32], tokens: &[u32], positions: &[u32], x: &mut [f32]) {
 		let token_table = &p[self.layout.token_table()];
 		let position_table = &p[self.layout.position_table()];
-		embedding::forward(token_table, position_table, tokens, positions, self.d_model(), x);
+		embedding::forward(
+			token_table,
+			position_table,
+			tokens,
+			positions,
+			self.d_model(),
+			x,
+		);
 	}
 
 	/// One block: `y` from `x`, both [M, C]. `attend(qkv, out, stats)` is the only part that sees other rows.
@@ -151,11 +165,26 @@ impl Network {
 		layer_norm::forward(self.kernel, x, gain, bias, y, stats);
 	}
 
-	/// `logits` [R, V] of `hidden` [R, C].
-	pub(crate) fn head(&self, p: &[f32], hidden: &[f32], logits: &mut [f32]) {
+	/// Writes the token table transposed, `[C, V]`, which the head reads along its rows.
+	pub(crate) fn transpose_table(&self, p: &[f32], transposed: &mut [f32]) {
 		let (c, v) = (self.d_model(), self.vocabulary());
-		let table = Matrix::new(&p[self.layout.token_table()], v, c).transposed();
+		let table = &p[self.layout.token_table()];
+		// Sixteen tokens at a time fill a cache line of each row.
+		for (run, tokens) in table.chunks(16 * c).enumerate() {
+			for (i, row) in transposed.chunks_exact_mut(v).enumerate() {
+				let row = &mut row[run * 16..];
+				for (to, token) in row.iter_mut().zip(tokens.chunks_exact(c)) {
+					*to = token[i];
+				}
+			}
+		}
+	}
+
+	/// `logits` [R, V] of `hidden` [R, C] by the transposed table.
+	pub(crate) fn head(&self, transposed: &[f32], hidden: &[f32], logits: &mut [f32]) {
+		let (c, v) = (self.d_model(), self.vocabulary());
 		let hidden = Matrix::new(hidden, hidden.len() / c, c);
+		let table = Matrix::new(transposed, c, v);
 		matmul(self.kernel, hidden, table, None, Start::Zero, logits);
 	}
 }
@@ -171,6 +200,8 @@ pub(crate) struct Passes {
 	blocks: Vec<Activations>,
 	hidden: Vec<f32>,
 	hidden_stats: Vec<f32>,
+	/// The token table, `[C, V]`.
+	transposed: Vec<f32>,
 	logits: Vec<f32>,
 	scratch: Vec<f32>,
 	/// Gradients: of a normalised stream, of q, k and v, of the feed-forward layer.
@@ -189,6 +220,7 @@ impl Passes {
 			blocks: vec![Activations::default(); layers],
 			hidden: Vec::new(),
 			hidden_stats: Vec::new(),
+			transposed: Vec::new(),
 			logits: Vec::new(),
 			scratch: Vec::new(),
 			dnormed: Vec::new(),
@@ -212,8 +244,16 @@ impl Passes {
 		}
 		grow(&mut self.hidden, rows * c);
 		grow(&mut self.hidden_stats, rows * 2);
-		grow(&mut self.logits, rows.min(HEAD_ROWS) * self.network.vocabulary());
-		let longest = self.offsets.windows(2).map(|ends| ends[1] - ends[0]).max().unwrap_or(0);
+		grow(
+			&mut self.logits,
+			rows.min(HEAD_ROWS) * self.network.vocabulary(),
+		);
+		let longest = self
+			.offsets
+			.windows(2)
+			.map(|ends| ends[1] - ends[0])
+			.max()
+			.unwrap_or(0);
 		let pieces = attention::sequence_pieces(&self.offsets, c);
 		let wanted = pieces * self.network.heads().scratch(longest);
 		// Exactly that, since the attention cuts it into equal pieces.
@@ -232,6 +272,8 @@ impl Passes {
 		let rows = self.begin(offsets);
 		let network = &self.network;
 		let (kernel, heads, c) = (network.kernel, network.heads(), network.d_model());
+		self.transposed.resize(c * network.vocabulary(), 0.0);
+		network.transpose_table(p, &mut self.transposed);
 		network.embed(p, tokens, positions, &mut self.streams[0][..rows * c]);
 		for (layer, block) in self.blocks.iter_mut().enumerate() {
 			let (before, after) = self.streams.split_at_mut(layer + 1);
@@ -247,20 +289,21 @@ impl Passes {
 	}
 
 	/// Losses of all rows of the last [`Passes::forward`].
-	pub(crate) fn losses(&mut self, p: &[f32], targets: &[u32], losses: &mut [f32]) {
+	pub(crate) fn losses(&mut self, targets: &[u32], losses: &mut [f32]) {
 		let (c, v) = (self.network.d_model(), self.network.vocabulary());
 		let hidden = self.hidden[..targets.len() * c].chunks(HEAD_ROWS * c);
 		let runs = targets.chunks(HEAD_ROWS).zip(losses.chunks_mut(HEAD_ROWS));
 		for (hidden, (targets, losses)) in hidden.zip(runs) {
 			let logits = &mut self.logits[..targets.len() * v];
-			self.network.head(p, hidden, logits);
+			self.network.head(&self.transposed, hidden, logits);
 			cross_entropy::rows(self.network.kernel, logits, targets, losses, None);
 		}
 	}
 
 	/// Logits `[M, V]` of all rows of the last [`Passes::forward`].
-	pub(crate) fn logits(&self, p: &[f32], rows: usize, logits: &mut [f32]) {
-		self.network.head(p, &self.hidden[..rows * self.network.d_model()], logits);
+	pub(crate) fn logits(&self, rows: usize, logits: &mut [f32]) {
+		let hidden = &self.hidden[..rows * self.network.d_model()];
+		self.network.head(&self.transposed, hidden, logits);
 	}
 
 	/// Losses of all rows of the last [`Passes::forward`], and their gradients times `scale`.
@@ -282,8 +325,11 @@ impl Passes {
 		self.head_backward(p, targets, scale, losses, gradient);
 		let network = &self.network;
 		dx.fill(0.0);
-		let (dgain, dbias) =
-			neighbours(gradient, network.layout.final_gain(), network.layout.final_bias());
+		let (dgain, dbias) = neighbours(
+			gradient,
+			network.layout.final_gain(),
+			network.layout.final_bias(),
+		);
 		layer_norm::backward(
 			network.kernel,
 			&self.dnormed[..rows * c],
@@ -318,14 +364,28 @@ impl Passes {
 			let range = first * c..(first + rows) * c;
 			let hidden = &self.hidden[range.clone()];
 			let logits = &mut self.logits[..rows * v];
-			network.head(p, hidden, logits);
+			network.head(&self.transposed, hidden, logits);
 			cross_entropy::rows(kernel, logits, targets, losses, Some(scale));
 			let dlogits = Matrix::new(logits, rows, v);
 			// dh = dlogits E
-			matmul(kernel, dlogits, table, None, Start::Zero, &mut self.dnormed[range]);
+			matmul(
+				kernel,
+				dlogits,
+				table,
+				None,
+				Start::Zero,
+				&mut self.dnormed[range],
+			);
 			// dE += dlogits^T h
 			let hidden = Matrix::new(hidden, rows, c);
-			matmul(kernel, dlogits.transposed(), hidden, None, Start::Continue, dtable);
+			matmul(
+				kernel,
+				dlogits.transposed(),
+				hidden,
+				None,
+				Start::Continue,
+				dtable,
+			);
 			first += rows;
 		}
 	}

@@ -61,7 +61,11 @@ impl Default for Hyper {
 			epsilon: 1e-8,
 			weight_decay: 0.1,
 			clip_norm: 1.0,
-			schedule: Schedule { offset: 0, warmup_steps: 0, decay: Decay::Constant },
+			schedule: Schedule {
+				offset: 0,
+				warmup_steps: 0,
+				decay: Decay::Constant,
+			},
 		}
 	}
 }
@@ -81,9 +85,24 @@ impl Hyper {
 		};
 		let positive = "finite and above 0";
 		let fraction = "at least 0 and below 1";
-		check("learning_rate", self.learning_rate, self.learning_rate > 0.0, positive)?;
-		check("beta1", self.beta1, (0.0..1.0).contains(&self.beta1), fraction)?;
-		check("beta2", self.beta2, (0.0..1.0).contains(&self.beta2), fraction)?;
+		check(
+			"learning_rate",
+			self.learning_rate,
+			self.learning_rate > 0.0,
+			positive,
+		)?;
+		check(
+			"beta1",
+			self.beta1,
+			(0.0..1.0).contains(&self.beta1),
+			fraction,
+		)?;
+		check(
+			"beta2",
+			self.beta2,
+			(0.0..1.0).contains(&self.beta2),
+			fraction,
+		)?;
 		check("epsilon", self.epsilon, self.epsilon > 0.0, positive)?;
 		let decay = self.weight_decay;
 		check("weight_decay", decay, decay >= 0.0, "finite and at least 0")?;
@@ -104,7 +123,10 @@ impl Hyper {
 		}
 		match self.schedule.decay {
 			Decay::Constant => self.learning_rate,
-			Decay::Cosine { total_steps, final_fraction } => {
+			Decay::Cosine {
+				total_steps,
+				final_fraction,
+			} => {
 				let total = u64::from(total_steps);
 				if step >= total {
 					return self.learning_rate * final_fraction;
@@ -113,7 +135,7 @@ impl Hyper {
 				let cosine = math::cos(core::f32::consts::PI * progress);
 				let fraction = final_fraction + (1.0 - final_fraction) * (0.5 * (1.0 + cosine));
 				self.learning_rate * fraction
-			},
+			}
 		}
 	}
 }
@@ -149,7 +171,11 @@ impl Step {
 			correction1: 1.0 / (1.0 - power(hyper.beta1)),
 			correction2: 1.0 / (1.0 - power(hyper.beta2)),
 			shrink: -(rate * hyper.weight_decay),
-			clip: if norm > hyper.clip_norm { hyper.clip_norm / norm } else { 1.0 },
+			clip: if norm > hyper.clip_norm {
+				hyper.clip_norm / norm
+			} else {
+				1.0
+			},
 		}
 	}
 }
@@ -176,7 +202,10 @@ impl Operation for Update<'_> {
 		let (seconds, second_rest) = self.second_moment.as_chunks_mut::<LANES>();
 		// x - x is 0 for a finite x and NaN for any other; NaN stays in the sum.
 		let mut witness = V::splat(0.0);
-		let blocks = gradients.iter().zip(parameters).zip(firsts.iter_mut().zip(seconds));
+		let blocks = gradients
+			.iter()
+			.zip(parameters)
+			.zip(firsts.iter_mut().zip(seconds));
 		for ((g, p), (m, v)) in blocks {
 			let [new_p, new_m, new_v] = element(
 				self.step,
@@ -220,11 +249,20 @@ fn element<V: Lanes>(step: Step, decayed: bool, g: V, p: V, m: V, v: V) -> [V; 3
 	// m = beta1 m + (1 - beta1) g
 	let m = V::splat(1.0 - step.beta1).fma(g, m.mul(V::splat(step.beta1)));
 	// v = beta2 v + (1 - beta2) g^2
-	let v = V::splat(1.0 - step.beta2).mul(g).fma(g, v.mul(V::splat(step.beta2)));
-	let denominator = v.mul(V::splat(step.correction2)).sqrt().add(V::splat(step.epsilon));
+	let v = V::splat(1.0 - step.beta2)
+		.mul(g)
+		.fma(g, v.mul(V::splat(step.beta2)));
+	let denominator = v
+		.mul(V::splat(step.correction2))
+		.sqrt()
+		.add(V::splat(step.epsilon));
 	let direction = m.mul(V::splat(step.correction1)).div(denominator);
 	// p = p - rate decay p - rate direction
-	let p = if decayed { V::splat(step.shrink).fma(p, p) } else { p };
+	let p = if decayed {
+		V::splat(step.shrink).fma(p, p)
+	} else {
+		p
+	};
 	[V::splat(-step.rate).fma(direction, p), m, v]
 }
 
@@ -238,7 +276,14 @@ fn update_pieces(kernel: Kernel, pieces: usize, work: Update<'_>) -> bool {
 	if pieces <= 1 {
 		return kernel.run(work);
 	}
-	let Update { step, decayed, gradient, parameters, first_moment, second_moment } = work;
+	let Update {
+		step,
+		decayed,
+		gradient,
+		parameters,
+		first_moment,
+		second_moment,
+	} = work;
 	let left = pieces / 2;
 	let middle = gradient.len() * left / pieces;
 	let (gradient, gradient_right) = gradient.split_at(middle);
@@ -253,7 +298,14 @@ fn update_pieces(kernel: Kernel, pieces: usize, work: Update<'_>) -> bool {
 		first_moment: first_right,
 		second_moment: second_right,
 	};
-	let left_work = Update { step, decayed, gradient, parameters, first_moment, second_moment };
+	let left_work = Update {
+		step,
+		decayed,
+		gradient,
+		parameters,
+		first_moment,
+		second_moment,
+	};
 	let (a, b) = rayon::join(
 		|| update_pieces(kernel, left, left_work),
 		|| update_pieces(kernel, pieces - left, right),
@@ -267,7 +319,11 @@ mod tests {
 
 	#[test]
 	fn follows_the_published_algorithm_in_f64() {
-		let hyper = Hyper { learning_rate: 0.01, weight_decay: 0.1, ..Hyper::default() };
+		let hyper = Hyper {
+			learning_rate: 0.01,
+			weight_decay: 0.1,
+			..Hyper::default()
+		};
 		let (mut p, mut m, mut v) = (vec![0.5_f32; 19], vec![0.0; 19], vec![0.0; 19]);
 		let (mut rp, mut rm, mut rv) = (0.5_f64, 0.0_f64, 0.0_f64);
 		for t in 0..50_u64 {
@@ -285,7 +341,10 @@ mod tests {
 			let g = f64::from(g);
 			rm = 0.9 * rm + 0.1 * g;
 			rv = 0.99 * rv + 0.01 * g * g;
-			let (c1, c2) = (1.0 - 0.9_f64.powi(t as i32 + 1), 1.0 - 0.99_f64.powi(t as i32 + 1));
+			let (c1, c2) = (
+				1.0 - 0.9_f64.powi(t as i32 + 1),
+				1.0 - 0.99_f64.powi(t as i32 + 1),
+			);
 			rp = rp - 0.01 * 0.1 * rp - 0.01 * (rm / c1) / ((rv / c2).sqrt() + 1e-8);
 			for p in &p {
 				assert!((f64::from(*p) - rp).abs() < 2e-5, "step {t}: {p} {rp}");
@@ -295,16 +354,33 @@ mod tests {
 
 	#[test]
 	fn the_schedule_warms_up_then_falls_to_its_floor() {
-		let decay = Decay::Cosine { total_steps: 110, final_fraction: 0.1 };
-		let schedule = Schedule { offset: 0, warmup_steps: 10, decay };
-		let hyper = Hyper { learning_rate: 1.0, schedule, ..Hyper::default() };
+		let decay = Decay::Cosine {
+			total_steps: 110,
+			final_fraction: 0.1,
+		};
+		let schedule = Schedule {
+			offset: 0,
+			warmup_steps: 10,
+			decay,
+		};
+		let hyper = Hyper {
+			learning_rate: 1.0,
+			schedule,
+			..Hyper::default()
+		};
 		assert_eq!(hyper.learning_rate_at(0), 0.1);
 		assert_eq!(hyper.learning_rate_at(9), 1.0);
 		assert_eq!(hyper.learning_rate_at(10), 1.0);
 		assert!((hyper.learning_rate_at(60) - 0.55).abs() < 1e-6);
 		assert_eq!(hyper.learning_rate_at(110), 0.1);
 		assert_eq!(hyper.learning_rate_at(u64::MAX), 0.1);
-		let later = Hyper { schedule: Schedule { offset: 60, ..schedule }, ..hyper };
+		let later = Hyper {
+			schedule: Schedule {
+				offset: 60,
+				..schedule
+			},
+			..hyper
+		};
 		assert_eq!(later.learning_rate_at(0), hyper.learning_rate_at(60));
 	}
 
@@ -312,13 +388,49 @@ mod tests {
 	fn refuses_constants_outside_their_ranges() {
 		let good = Hyper::default();
 		for (bad, name) in [
-			(Hyper { learning_rate: f32::NAN, ..good }, "learning_rate"),
-			(Hyper { learning_rate: 0.0, ..good }, "learning_rate"),
+			(
+				Hyper {
+					learning_rate: f32::NAN,
+					..good
+				},
+				"learning_rate",
+			),
+			(
+				Hyper {
+					learning_rate: 0.0,
+					..good
+				},
+				"learning_rate",
+			),
 			(Hyper { beta1: 1.0, ..good }, "beta1"),
-			(Hyper { beta2: -0.1, ..good }, "beta2"),
-			(Hyper { epsilon: 0.0, ..good }, "epsilon"),
-			(Hyper { weight_decay: f32::INFINITY, ..good }, "weight_decay"),
-			(Hyper { clip_norm: 0.0, ..good }, "clip_norm"),
+			(
+				Hyper {
+					beta2: -0.1,
+					..good
+				},
+				"beta2",
+			),
+			(
+				Hyper {
+					epsilon: 0.0,
+					..good
+				},
+				"epsilon",
+			),
+			(
+				Hyper {
+					weight_decay: f32::INFINITY,
+					..good
+				},
+				"weight_decay",
+			),
+			(
+				Hyper {
+					clip_norm: 0.0,
+					..good
+				},
+				"clip_norm",
+			),
 		] {
 			match bad.validate() {
 				Err(Error::HyperOutOfRange { field, .. }) => assert_eq!(field, name),

@@ -94,7 +94,10 @@ impl Layout {
 	pub fn of(config: &Config) -> Result<Self> {
 		config.validate()?;
 		let [v, t, l, _, c, f] = config.to_array().map(|size| size as usize);
-		let mut layout = Self { tensors: Vec::new(), total: 0 };
+		let mut layout = Self {
+			tensors: Vec::new(),
+			total: 0,
+		};
 		// Token embedding, also the head.
 		layout.push("wte.weight".into(), &[v, c], Initial::Normal);
 		// Position embedding.
@@ -156,7 +159,9 @@ impl Layout {
 
 	/// The tensor that holds the flat `index`.
 	fn holding(&self, index: usize) -> Option<&TensorInfo> {
-		self.tensors.iter().find(|tensor| tensor.range().contains(&index))
+		self.tensors
+			.iter()
+			.find(|tensor| tensor.range().contains(&index))
 	}
 
 	pub(crate) fn token_table(&self) -> Range<usize> {
@@ -198,12 +203,22 @@ impl Parameters {
 	pub fn from_vec(config: Config, values: Vec<f32>) -> Result<Self> {
 		let layout = Layout::of(&config)?;
 		if values.len() != layout.total {
-			return Err(Error::ParameterCount { expected: layout.total, got: values.len() });
+			return Err(Error::ParameterCount {
+				expected: layout.total,
+				got: values.len(),
+			});
 		}
 		if !values.iter().all(|value| value.is_finite()) {
-			return Err(Error::NotFinite { quantity: Quantity::Parameter, step: 0 });
+			return Err(Error::NotFinite {
+				quantity: Quantity::Parameter,
+				step: 0,
+			});
 		}
-		Ok(Self { config, layout, values })
+		Ok(Self {
+			config,
+			layout,
+			values,
+		})
 	}
 
 	/// Takes integers in Q7.24, as the chain knows a version; each becomes the nearest `f32`.
@@ -214,10 +229,20 @@ impl Parameters {
 	pub fn from_fixed(config: Config, integers: &[i32]) -> Result<Self> {
 		let layout = Layout::of(&config)?;
 		if integers.len() != layout.total {
-			return Err(Error::ParameterCount { expected: layout.total, got: integers.len() });
+			return Err(Error::ParameterCount {
+				expected: layout.total,
+				got: integers.len(),
+			});
 		}
-		let values = integers.iter().map(|integer| fixed::from_q(*integer)).collect();
-		Ok(Self { config, layout, values })
+		let values = integers
+			.iter()
+			.map(|integer| fixed::from_q(*integer))
+			.collect();
+		Ok(Self {
+			config,
+			layout,
+			values,
+		})
 	}
 
 	/// The integers in Q7.24, rounded half to even.
@@ -231,7 +256,11 @@ impl Parameters {
 					Some(tensor) => (tensor.name.clone(), tensor.offset),
 					None => (String::new(), 0),
 				};
-				Error::OutOfFixedPoint { tensor, index: flat - offset, value: *value }
+				Error::OutOfFixedPoint {
+					tensor,
+					index: flat - offset,
+					value: *value,
+				}
 			})
 		};
 		self.values.iter().enumerate().map(convert).collect()
@@ -278,8 +307,14 @@ impl Parameters {
 mod tests {
 	use super::*;
 
-	const CONFIG: Config =
-		Config { vocab_size: 7, context_length: 3, n_layers: 2, n_heads: 1, d_model: 2, d_ff: 3 };
+	const CONFIG: Config = Config {
+		vocab_size: 7,
+		context_length: 3,
+		n_layers: 2,
+		n_heads: 1,
+		d_model: 2,
+		d_ff: 3,
+	};
 
 	#[test]
 	fn the_table_has_no_gaps_and_gpt2_names() {
@@ -294,7 +329,10 @@ mod tests {
 		let last = layout.block(1, BlockTensor::FeedForwardOutBias);
 		assert_eq!(layout.find("h.1.mlp.c_proj.bias").unwrap().range(), last);
 		let name = "h.2.ln_1.bias";
-		assert_eq!(layout.find(name), Err(Error::UnknownTensor { name: name.into() }));
+		assert_eq!(
+			layout.find(name),
+			Err(Error::UnknownTensor { name: name.into() })
+		);
 	}
 
 	#[test]
@@ -308,22 +346,42 @@ mod tests {
 	#[test]
 	fn a_value_beyond_fixed_point_names_its_tensor() {
 		let mut values = vec![0.0; CONFIG.n_parameters().unwrap()];
-		let info = Layout::of(&CONFIG).unwrap().find("h.1.mlp.c_fc.weight").unwrap().clone();
+		let info = Layout::of(&CONFIG)
+			.unwrap()
+			.find("h.1.mlp.c_fc.weight")
+			.unwrap()
+			.clone();
 		values[info.offset + 4] = -128.0;
-		let error = Parameters::from_vec(CONFIG, values).unwrap().to_fixed().unwrap_err();
-		let expected = Error::OutOfFixedPoint { tensor: info.name, index: 4, value: -128.0 };
+		let error = Parameters::from_vec(CONFIG, values)
+			.unwrap()
+			.to_fixed()
+			.unwrap_err();
+		let expected = Error::OutOfFixedPoint {
+			tensor: info.name,
+			index: 4,
+			value: -128.0,
+		};
 		assert_eq!(error, expected);
 	}
 
 	#[test]
 	fn refuses_another_length_and_infinite_numbers() {
 		let n = CONFIG.n_parameters().unwrap();
-		let error = Error::ParameterCount { expected: n, got: n - 1 };
-		assert_eq!(Parameters::from_vec(CONFIG, vec![0.0; n - 1]), Err(error.clone()));
+		let error = Error::ParameterCount {
+			expected: n,
+			got: n - 1,
+		};
+		assert_eq!(
+			Parameters::from_vec(CONFIG, vec![0.0; n - 1]),
+			Err(error.clone())
+		);
 		assert_eq!(Parameters::from_fixed(CONFIG, &vec![0; n - 1]), Err(error));
 		let mut values = vec![0.0; n];
 		values[3] = f32::NAN;
-		assert!(matches!(Parameters::from_vec(CONFIG, values), Err(Error::NotFinite { .. })));
+		assert!(matches!(
+			Parameters::from_vec(CONFIG, values),
+			Err(Error::NotFinite { .. })
+		));
 	}
 
 	#[test]

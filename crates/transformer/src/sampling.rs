@@ -9,7 +9,7 @@ use rand_core::{RngCore, SeedableRng};
 
 use crate::error::{Error, Quantity, Result};
 use crate::kernels::lanes::Lanes;
-use crate::kernels::{math, reduce, Kernel, Operation};
+use crate::kernels::{reduce, Kernel, Operation};
 use crate::tokenizer::{BOS, PAD, UNK};
 
 /// How tokens are chosen.
@@ -39,7 +39,12 @@ impl Sampling {
 		];
 		for (field, got, min, max) in bounds {
 			if got < min || got > max {
-				return Err(Error::SamplingOutOfRange { field, got, min, max });
+				return Err(Error::SamplingOutOfRange {
+					field,
+					got,
+					min,
+					max,
+				});
 			}
 		}
 		Ok(())
@@ -58,7 +63,13 @@ pub(crate) struct Sampler {
 impl Sampler {
 	pub(crate) fn new(sampling: Sampling, kernel: Kernel, seed: [u8; 32]) -> Self {
 		let stream = ChaCha20Rng::from_seed(seed);
-		Self { sampling, kernel, stream, order: Vec::new(), masses: Vec::new() }
+		Self {
+			sampling,
+			kernel,
+			stream,
+			order: Vec::new(),
+			masses: Vec::new(),
+		}
 	}
 
 	/// The next token. Padding, beginning-of-text and unknown are never chosen.
@@ -67,16 +78,23 @@ impl Sampler {
 	/// - [`Error::NotFinite`]: a logit is not
 	pub(crate) fn choose(&mut self, logits: &[f32], step: u64) -> Result<u32> {
 		if !logits.iter().all(|logit| logit.is_finite()) {
-			return Err(Error::NotFinite { quantity: Quantity::Logit, step });
+			return Err(Error::NotFinite {
+				quantity: Quantity::Logit,
+				step,
+			});
 		}
 		let logit = |token: u32| logits[token as usize];
 		// Finite numbers and distinct ids: a total order. -0 and +0 are equal to it.
 		let before = |a: &u32, b: &u32| {
-			logit(*b).partial_cmp(&logit(*a)).unwrap_or(core::cmp::Ordering::Equal).then(a.cmp(b))
+			logit(*b)
+				.partial_cmp(&logit(*a))
+				.unwrap_or(core::cmp::Ordering::Equal)
+				.then(a.cmp(b))
 		};
 		self.order.clear();
 		let tokens = 0..logits.len() as u32;
-		self.order.extend(tokens.filter(|token| ![PAD, BOS, UNK].contains(token)));
+		self.order
+			.extend(tokens.filter(|token| ![PAD, BOS, UNK].contains(token)));
 		if self.sampling.temperature_milli == 0 {
 			return Ok(self.order.iter().copied().min_by(before).unwrap_or(PAD));
 		}
@@ -89,8 +107,14 @@ impl Sampler {
 		let greatest = self.order.first().map_or(0.0, |token| logit(*token));
 		let factor = 1000.0 / self.sampling.temperature_milli as f32;
 		self.masses.clear();
-		self.masses.extend(self.order.iter().map(|token| (logit(*token) - greatest) * factor));
-		let total = self.kernel.run(Masses { masses: &mut self.masses });
+		self.masses.extend(
+			self.order
+				.iter()
+				.map(|token| (logit(*token) - greatest) * factor),
+		);
+		let total = self.kernel.run(Masses {
+			masses: &mut self.masses,
+		});
 		let limit = match self.sampling.top_p_milli {
 			1000 => f32::INFINITY,
 			milli => total * (milli as f32 / 1000.0),
@@ -109,7 +133,10 @@ impl Sampler {
 		let uniform = (self.stream.next_u32() >> 8) as f32 * (1.0 / 16_777_216.0);
 		let point = uniform * sum;
 		// point < sum, the last running sum, so one is always found.
-		let chosen = self.masses[..kept].iter().position(|sum| *sum > point).unwrap_or(0);
+		let chosen = self.masses[..kept]
+			.iter()
+			.position(|sum| *sum > point)
+			.unwrap_or(0);
 		Ok(self.order[chosen])
 	}
 }
@@ -124,14 +151,7 @@ impl Operation for Masses<'_> {
 
 	#[inline(always)]
 	fn run<V: Lanes>(self) -> f32 {
-		let (blocks, rest) = self.masses.as_chunks_mut();
-		for block in blocks {
-			math::exp(V::load(block)).store(block);
-		}
-		if !rest.is_empty() {
-			math::exp(V::load_partial(rest, f32::NEG_INFINITY)).store_partial(rest);
-		}
-		reduce::row_sum::<V>(self.masses)
+		reduce::tree(reduce::exponentials::<V>(self.masses, 0.0))
 	}
 }
 
@@ -139,8 +159,12 @@ impl Operation for Masses<'_> {
 mod tests {
 	use super::*;
 
-	const ALL: Sampling =
-		Sampling { temperature_milli: 1000, top_k: 0, top_p_milli: 1000, max_tokens: 1 };
+	const ALL: Sampling = Sampling {
+		temperature_milli: 1000,
+		top_k: 0,
+		top_p_milli: 1000,
+		max_tokens: 1,
+	};
 
 	fn counts(sampling: Sampling, logits: &[f32], draws: u32) -> Vec<u32> {
 		let mut sampler = Sampler::new(sampling, Kernel::detect(), [5; 32]);
@@ -170,35 +194,91 @@ mod tests {
 		let two = counts(Sampling { top_k: 2, ..ALL }, &logits, 500);
 		assert!(two[6] > 0 && two[5] > 0 && two[6] + two[5] == 500);
 		// The likeliest has probability 0.64, with the second 0.88.
-		assert_eq!(counts(Sampling { top_p_milli: 600, ..ALL }, &logits, 200)[6], 200);
-		let nucleus = counts(Sampling { top_p_milli: 700, ..ALL }, &logits, 500);
+		assert_eq!(
+			counts(
+				Sampling {
+					top_p_milli: 600,
+					..ALL
+				},
+				&logits,
+				200
+			)[6],
+			200
+		);
+		let nucleus = counts(
+			Sampling {
+				top_p_milli: 700,
+				..ALL
+			},
+			&logits,
+			500,
+		);
 		assert!(nucleus[5] > 0 && nucleus[6] + nucleus[5] == 500);
 	}
 
 	#[test]
 	fn greedy_takes_the_lowest_of_equal_tokens() {
 		let logits = [9.0, 0.0, 1.0, 0.0, 2.0, 2.0];
-		let mut sampler =
-			Sampler::new(Sampling { temperature_milli: 0, ..ALL }, Kernel::detect(), [0; 32]);
+		let mut sampler = Sampler::new(
+			Sampling {
+				temperature_milli: 0,
+				..ALL
+			},
+			Kernel::detect(),
+			[0; 32],
+		);
 		assert_eq!(sampler.choose(&logits, 0), Ok(4));
 	}
 
 	#[test]
 	fn a_cold_temperature_is_nearly_greedy_even_with_huge_logits() {
-		let cold = Sampling { temperature_milli: 1, ..ALL };
+		let cold = Sampling {
+			temperature_milli: 1,
+			..ALL
+		};
 		assert_eq!(counts(cold, &[0.0, 0.0, 3e38, 0.0, -3e38, 1.0], 50)[2], 50);
 	}
 
 	#[test]
 	fn refuses_bad_numbers() {
 		let mut sampler = Sampler::new(ALL, Kernel::detect(), [0; 32]);
-		let error = Error::NotFinite { quantity: Quantity::Logit, step: 3 };
-		assert_eq!(sampler.choose(&[0.0, 0.0, f32::NAN, 0.0, 0.0], 3), Err(error));
+		let error = Error::NotFinite {
+			quantity: Quantity::Logit,
+			step: 3,
+		};
+		assert_eq!(
+			sampler.choose(&[0.0, 0.0, f32::NAN, 0.0, 0.0], 3),
+			Err(error)
+		);
 		for (bad, name) in [
-			(Sampling { temperature_milli: 100_001, ..ALL }, "temperature_milli"),
-			(Sampling { top_p_milli: 0, ..ALL }, "top_p_milli"),
-			(Sampling { top_p_milli: 1001, ..ALL }, "top_p_milli"),
-			(Sampling { max_tokens: 0, ..ALL }, "max_tokens"),
+			(
+				Sampling {
+					temperature_milli: 100_001,
+					..ALL
+				},
+				"temperature_milli",
+			),
+			(
+				Sampling {
+					top_p_milli: 0,
+					..ALL
+				},
+				"top_p_milli",
+			),
+			(
+				Sampling {
+					top_p_milli: 1001,
+					..ALL
+				},
+				"top_p_milli",
+			),
+			(
+				Sampling {
+					max_tokens: 0,
+					..ALL
+				},
+				"max_tokens",
+			),
 		] {
 			match bad.validate() {
 				Err(Error::SamplingOutOfRange { field, .. }) => assert_eq!(field, name),

@@ -44,7 +44,11 @@ const ANY_CHARACTER: &str = "[\\s\\S]";
 pub fn train_characters<S: AsRef<str>>(texts: &[S], max_vocab: u32) -> Result<Vec<u8>> {
 	let min = SPECIALS.len() as u32 + 1;
 	if !(min..=MAX_VOCAB).contains(&max_vocab) {
-		return Err(Error::VocabularySize { got: max_vocab, min, max: MAX_VOCAB });
+		return Err(Error::VocabularySize {
+			got: max_vocab,
+			min,
+			max: MAX_VOCAB,
+		});
 	}
 	let mut counts: HashMap<char, u64> = HashMap::new();
 	for text in texts {
@@ -58,7 +62,9 @@ pub fn train_characters<S: AsRef<str>>(texts: &[S], max_vocab: u32) -> Result<Ve
 	let mut characters: Vec<(char, u64)> = counts.into_iter().collect();
 	characters.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
 	characters.truncate(max_vocab as usize - SPECIALS.len());
-	Ok(write_file(characters.into_iter().map(|(character, _)| character)))
+	Ok(write_file(
+		characters.into_iter().map(|(character, _)| character),
+	))
 }
 
 /// The file for `characters` in order of their ids.
@@ -115,8 +121,11 @@ impl Tokenizer {
 		}
 		let file: Value =
 			serde_json::from_slice(bytes).map_err(|_| bad(TokenizerDefect::Unreadable))?;
-		let vocab_size = check_file(&file).map_err(bad)?;
-		let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
+		let characters = check_file(&file).map_err(bad)?;
+		// At most `MAX_VOCAB`.
+		let vocab_size = (characters.len() + SPECIALS.len()) as u32;
+		// What was checked is written anew and loaded, so that a second parser cannot read the bytes another way.
+		let mut inner = tokenizers::Tokenizer::from_bytes(write_file(characters.into_iter()))
 			.map_err(|_| bad(TokenizerDefect::Unreadable))?;
 		inner.set_encode_special_tokens(true);
 		Ok(Self { inner, vocab_size })
@@ -133,8 +142,10 @@ impl Tokenizer {
 	/// - [`Error::Encoding`]
 	pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
 		let bytes = text.len();
-		let encoding =
-			self.inner.encode_fast(text, false).map_err(|_| Error::Encoding { bytes })?;
+		let encoding = self
+			.inner
+			.encode_fast(text, false)
+			.map_err(|_| Error::Encoding { bytes })?;
 		Ok(encoding.get_ids().to_vec())
 	}
 
@@ -157,14 +168,21 @@ impl Tokenizer {
 	pub fn decode(&self, tokens: &[u32]) -> Result<String> {
 		if let Some(token) = tokens.iter().find(|token| **token >= self.vocab_size) {
 			let vocab_size = self.vocab_size;
-			return Err(Error::TokenOutOfVocabulary { token: *token, vocab_size });
+			return Err(Error::TokenOutOfVocabulary {
+				token: *token,
+				vocab_size,
+			});
 		}
-		self.inner.decode(tokens, true).map_err(|_| Error::Decoding { tokens: tokens.len() })
+		self.inner
+			.decode(tokens, true)
+			.map_err(|_| Error::Decoding {
+				tokens: tokens.len(),
+			})
 	}
 }
 
-/// Checks that `file` has the form that [`write_file`] writes; gives the size of the vocabulary.
-fn check_file(file: &Value) -> core::result::Result<u32, TokenizerDefect> {
+/// Checks that `file` has the form that [`write_file`] writes; gives the characters in order of their ids.
+fn check_file(file: &Value) -> core::result::Result<Vec<char>, TokenizerDefect> {
 	let form = [
 		(&file["version"], serde_json::json!("1.0")),
 		(&file["truncation"], Value::Null),
@@ -182,12 +200,14 @@ fn check_file(file: &Value) -> core::result::Result<u32, TokenizerDefect> {
 		(&file["post_processor"], Value::Null),
 		(&file["decoder"], serde_json::json!({ "type": "Fuse" })),
 		(&file["model"]["type"], serde_json::json!("WordLevel")),
-		(&file["model"]["unk_token"], serde_json::json!(SPECIALS[UNK as usize])),
+		(
+			&file["model"]["unk_token"],
+			serde_json::json!(SPECIALS[UNK as usize]),
+		),
 	];
 	if form.iter().any(|(got, expected)| *got != expected) {
 		return Err(TokenizerDefect::NotCharacterLevel);
 	}
-	let added = file["added_tokens"].as_array().ok_or(TokenizerDefect::SpecialTokens)?;
 	let specials: Vec<Value> = SPECIALS
 		.iter()
 		.enumerate()
@@ -198,35 +218,43 @@ fn check_file(file: &Value) -> core::result::Result<u32, TokenizerDefect> {
 			})
 		})
 		.collect();
-	if *added != specials {
+	if file["added_tokens"].as_array() != Some(&specials) {
 		return Err(TokenizerDefect::SpecialTokens);
 	}
-	let vocabulary = file["model"]["vocab"].as_object().ok_or(TokenizerDefect::Ids)?;
-	let size = u32::try_from(vocabulary.len()).unwrap_or(u32::MAX);
-	if size > MAX_VOCAB {
+	let vocabulary = file["model"]["vocab"]
+		.as_object()
+		.ok_or(TokenizerDefect::Ids)?;
+	if vocabulary.len() > MAX_VOCAB as usize {
 		return Err(TokenizerDefect::Ids);
 	}
-	let mut seen = vec![false; vocabulary.len()];
+	// Every id once, and as many as there are entries: so 0..n.
+	let mut slots: Vec<Option<&str>> = vec![None; vocabulary.len()];
 	for (key, id) in vocabulary {
-		let id = id.as_u64().ok_or(TokenizerDefect::Ids)?;
-		let slot = usize::try_from(id).ok().and_then(|id| seen.get_mut(id));
-		match slot {
-			Some(slot) if !*slot => *slot = true,
+		let id = id
+			.as_u64()
+			.and_then(|id| usize::try_from(id).ok())
+			.ok_or(TokenizerDefect::Ids)?;
+		match slots.get_mut(id) {
+			Some(slot @ None) => *slot = Some(key),
 			_ => return Err(TokenizerDefect::Ids),
 		}
-		// Below the size of the vocabulary, which is a u32.
-		let id = id as u32;
-		match SPECIALS.get(id as usize) {
-			Some(special) if special == key => {},
-			Some(_) => return Err(TokenizerDefect::SpecialTokens),
-			None if key.chars().count() == 1 => {},
-			None => return Err(TokenizerDefect::NotACharacter { id }),
-		}
 	}
-	if seen.len() < SPECIALS.len() {
+	let (first, rest) = slots
+		.split_at_checked(SPECIALS.len())
+		.ok_or(TokenizerDefect::SpecialTokens)?;
+	if first.iter().flatten().ne(SPECIALS.iter()) {
 		return Err(TokenizerDefect::SpecialTokens);
 	}
-	Ok(size)
+	let single = |(index, key): (usize, &Option<&str>)| {
+		let mut characters = key.unwrap_or_default().chars();
+		match (characters.next(), characters.next()) {
+			(Some(character), None) => Ok(character),
+			_ => Err(TokenizerDefect::NotACharacter {
+				id: (index + SPECIALS.len()) as u32,
+			}),
+		}
+	};
+	rest.iter().enumerate().map(single).collect()
 }
 
 #[cfg(test)]

@@ -79,7 +79,10 @@ impl Trainer {
 	/// - [`Error::MicroBatches`]
 	pub fn with_micro_batches(mut self, n: usize) -> Result<Self> {
 		if n == 0 || n > MAX_MICRO_BATCHES {
-			return Err(Error::MicroBatches { got: n, max: MAX_MICRO_BATCHES });
+			return Err(Error::MicroBatches {
+				got: n,
+				max: MAX_MICRO_BATCHES,
+			});
 		}
 		self.micro_batches = n;
 		Ok(self)
@@ -119,24 +122,38 @@ impl Trainer {
 		let loss = self.differentiate(batch);
 		let step = self.state.step;
 		if !loss.is_finite() {
-			return Err(Error::NotFinite { quantity: Quantity::Loss, step });
+			return Err(Error::NotFinite {
+				quantity: Quantity::Loss,
+				step,
+			});
 		}
 		let kernel = self.passes.network.kernel;
 		let squares = long_sum(kernel, &self.gradient, Term::Square, &mut self.sums);
 		let gradient_norm = squares.sqrt();
 		if !gradient_norm.is_finite() {
-			return Err(Error::NotFinite { quantity: Quantity::GradientNorm, step });
+			return Err(Error::NotFinite {
+				quantity: Quantity::GradientNorm,
+				step,
+			});
 		}
 		self.update(hyper, gradient_norm)?;
 		let learning_rate = hyper.learning_rate_at(step);
-		Ok(StepReport { loss, gradient_norm, learning_rate, tokens: batch.n_targets() })
+		Ok(StepReport {
+			loss,
+			gradient_norm,
+			learning_rate,
+			tokens: batch.n_targets(),
+		})
 	}
 
 	/// Fills `gradient`; gives the mean loss.
 	fn differentiate(&mut self, batch: &Batch) -> f32 {
 		let network = &self.passes.network;
 		let (kernel, c) = (network.kernel, network.d_model());
-		let tables = (network.layout.token_table(), network.layout.position_table());
+		let tables = (
+			network.layout.token_table(),
+			network.layout.position_table(),
+		);
 		let p = self.state.parameters.as_slice();
 		let (rows, sequences) = (batch.n_targets(), batch.n_sequences());
 		let scale = 1.0 / rows as f32;
@@ -149,7 +166,8 @@ impl Trainer {
 			let rows = batch.rows(run.clone());
 			let inputs = &batch.inputs()[rows.clone()];
 			let positions = &batch.positions()[rows.clone()];
-			self.passes.forward(p, inputs, positions, batch.offsets(run));
+			self.passes
+				.forward(p, inputs, positions, batch.offsets(run));
 			self.passes.backward(
 				p,
 				&batch.targets()[rows.clone()],
@@ -191,7 +209,10 @@ impl Trainer {
 		if finite {
 			Ok(())
 		} else {
-			Err(Error::NotFinite { quantity: Quantity::Parameter, step: before })
+			Err(Error::NotFinite {
+				quantity: Quantity::Parameter,
+				step: before,
+			})
 		}
 	}
 }

@@ -87,7 +87,7 @@ pub struct Leaves {
 }
 
 /// The methods.
-#[rpc(server, namespace = "llm", namespace_separator = "_")]
+#[rpc(server, namespace = "llm")]
 pub trait LlmApi {
 	/// Generates text and signs a receipt.
 	#[method(name = "generate")]

@@ -1,6 +1,6 @@
 //! Works: who claimed which text when, how much of it a machine made, who owns it now, and what was paid for it.
 //!
-//! A registration is evidence of a claim at a time, never a legal title. The bytes of a work stay in the block that
+//! A registration is evidence of a claim at a time and decides no rights. The bytes of a work stay in the block that
 //! registered it; state keeps their hashes.
 //! Must not know: any other pallet of ours (versions and trainer keys come through `llmchain_primitives::traits`), how text
 //! is generated, what a work means. Source: docs/protocol/work.md, docs/protocol/receipt.md.

@@ -485,30 +485,34 @@ fn an_entry_ends_after_its_retention_and_may_begin_anew() {
 
 #[test]
 fn try_state_notices_what_is_wrong() {
-	let check = |corrupt: &dyn Fn()| {
+	let notices = |expected: &str, corrupt: &dyn Fn()| {
 		new_test_ext().execute_with(|| {
 			assert_eq!(apply(0, account(1), archive(b"blob")), Ok(Ok(())));
 			corrupt();
-			assert!(Pallet::<Test>::do_try_state().is_err());
+			let found = format!("{:?}", Pallet::<Test>::do_try_state());
+			assert!(found.contains(expected), "{expected}: {found}");
 		});
 	};
 	let change = |change: fn(&mut BlobInfo<AccountId, Balance, u32>)| {
 		Blobs::<Test>::mutate(hash(b"blob"), |blob| change(blob.as_mut().unwrap()))
 	};
-	check(&|| TopLevel::<Test>::put(0));
-	check(&|| change(|blob| blob.size = 0));
-	check(&|| change(|blob| blob.size = MAX_BLOB_SIZE + 1));
-	check(&|| change(|blob| blob.archived = 2));
-	check(&|| change(|blob| blob.deposit -= 1));
-	check(&|| change(|blob| blob.owner = account(2)));
-	check(&|| change(|blob| blob.owner = account(9)));
-	check(&|| Blobs::<Test>::remove(hash(b"blob")));
-	check(&|| {
-		assert_ok!(Balances::hold(
-			&HoldReason::BlobDeposit.into(),
-			&account(2),
-			5
-		));
+	notices("mark", &|| TopLevel::<Test>::put(0));
+	notices("impossible size", &|| change(|blob| blob.size = 0));
+	notices("impossible size", &|| {
+		change(|blob| blob.size = MAX_BLOB_SIZE + 1)
+	});
+	notices("later block", &|| change(|blob| blob.archived = 2));
+	notices("hold differs", &|| change(|blob| blob.deposit -= 1));
+	notices("hold differs", &|| change(|blob| blob.owner = account(2)));
+	notices("hold differs", &|| Blobs::<Test>::remove(hash(b"blob")));
+	notices("hold differs", &|| {
+		let reason = HoldReason::BlobDeposit.into();
+		assert_ok!(Balances::hold(&reason, &account(2), 5));
+	});
+	notices("no account", &|| {
+		let mut blob = Blobs::<Test>::get(hash(b"blob")).unwrap();
+		blob.owner = account(9);
+		Blobs::<Test>::insert(hash(b"other"), blob);
 	});
 }
 

@@ -255,35 +255,45 @@ fn takes_the_largest_manifest() {
 #[test]
 fn try_state_notices_what_is_wrong() {
 	type Entry = Dataset<AccountId, Balance, u32>;
-	let check = |corrupt: &dyn Fn(DatasetId)| {
+	let notices = |expected: &str, corrupt: &dyn Fn(DatasetId)| {
 		new_test_ext().execute_with(|| {
 			let manifest = sample();
 			assert_ok!(publish(account(1), manifest.clone()));
 			corrupt(manifest.id());
-			assert!(Pallet::<Test>::do_try_state().is_err());
+			let found = format!("{:?}", Pallet::<Test>::do_try_state());
+			assert!(found.contains(expected), "{expected}: {found}");
 		});
 	};
 	let change = |id: DatasetId, change: fn(&mut Entry)| {
 		Datasets::<Test>::mutate(id, |dataset| change(dataset.as_mut().unwrap()))
 	};
-	check(&|id| change(id, |dataset| dataset.manifest.preprocessing = 2));
-	check(&|id| change(id, |dataset| dataset.deposit += 1));
-	check(&|id| change(id, |dataset| dataset.owner = account(2)));
-	check(&|id| change(id, |dataset| dataset.owner = account(9)));
-	check(&|id| change(id, |dataset| dataset.published = 2));
-	check(&|id| Datasets::<Test>::remove(id));
-	check(&|id| {
-		// Under its own identity, but with a flaw.
+	notices("not the one that was published", &|id| {
+		change(id, |dataset| dataset.manifest.preprocessing = 2)
+	});
+	notices("has a flaw", &|id| {
 		let mut dataset = Datasets::<Test>::take(id).unwrap();
 		dataset.manifest.held_out = dataset.manifest.shards[0].clone();
 		Datasets::<Test>::insert(dataset.manifest.id(), dataset);
 	});
-	check(&|_| {
-		assert_ok!(Balances::hold(
-			&HoldReason::DatasetDeposit.into(),
-			&account(2),
-			5
-		));
+	notices("later block", &|id| {
+		change(id, |dataset| dataset.published = 2)
+	});
+	notices("hold differs", &|id| {
+		change(id, |dataset| dataset.deposit += 1)
+	});
+	notices("hold differs", &|id| {
+		change(id, |dataset| dataset.owner = account(2))
+	});
+	notices("hold differs", &|id| Datasets::<Test>::remove(id));
+	notices("hold differs", &|_| {
+		let reason = HoldReason::DatasetDeposit.into();
+		assert_ok!(Balances::hold(&reason, &account(2), 5));
+	});
+	notices("no account", &|id| {
+		let mut dataset = Datasets::<Test>::get(id).unwrap();
+		dataset.owner = account(9);
+		dataset.manifest.preprocessing = 2;
+		Datasets::<Test>::insert(dataset.manifest.id(), dataset);
 	});
 }
 

@@ -11,15 +11,10 @@ use crate::{
 	Config, Error, Event, OpenTasks, Pallet, Rounds, TaskCount, Tasks, WeightInfo, LOG_TARGET,
 };
 use alloc::vec::Vec;
-use frame_support::{
-	ensure,
-	pallet_prelude::DispatchResult,
-	traits::Get,
-	weights::Weight,
-};
+use frame_support::{ensure, pallet_prelude::DispatchResult, traits::Get, weights::Weight};
 use llmchain_primitives::{
-	traits::{DatasetRegistry, ModelRegistry},
 	training::{TaskSpec, TaskStatus, MAX_ROSTER},
+	traits::{DatasetRegistry, ModelRegistry},
 	AccountId, Balance, TaskId,
 };
 use sp_runtime::traits::{BlakeTwo256, Hash as _};
@@ -129,12 +124,7 @@ impl<T: Config> Pallet<T> {
 	}
 
 	/// Starts the next round if enough trainers are free: the first ones in order of registration.
-	pub(crate) fn start_round(
-		id: TaskId,
-		mut task: Task,
-		free: &mut Vec<FreeTrainer>,
-		now: u32,
-	) {
+	pub(crate) fn start_round(id: TaskId, mut task: Task, free: &mut Vec<FreeTrainer>, now: u32) {
 		let cohort = usize::try_from(task.spec.cohort).unwrap_or(usize::MAX);
 		if free.len() < cohort {
 			return;
@@ -150,8 +140,7 @@ impl<T: Config> Pallet<T> {
 		let shards = u32::try_from(materials.shards.training.len()).unwrap_or(u32::MAX);
 		let number = task.round.saturating_add(1);
 		let deadlines = task.spec.deadlines;
-		let mut record =
-			RoundRecord::begin(number, task.head, roster, shards, deadlines, now);
+		let mut record = RoundRecord::begin(number, task.head, roster, shards, deadlines, now);
 		for index in 0..record.size() {
 			let Some(job) = materials.train(&id, &task.spec, &record, index) else {
 				return Self::end_task(id, task, TaskStatus::Cancelled);
@@ -250,8 +239,8 @@ impl<T: Config> Pallet<T> {
 			Rounds::<T>::insert(id, record.number, record);
 		}
 		task.failures = task.failures.saturating_add(1);
-		let is_last = task.activity == Activity::LastRound
-			|| task.failures >= T::MaxFailedRounds::get();
+		let is_last =
+			task.activity == Activity::LastRound || task.failures >= T::MaxFailedRounds::get();
 		task.activity = Activity::Idle;
 		if is_last {
 			Self::end_task(id, task, TaskStatus::Cancelled);

@@ -38,10 +38,7 @@ impl<T: Config> Pallet<T> {
 	fn check_trainers() -> Checked {
 		let listed = Registered::<T>::get();
 		let distinct: BTreeSet<_> = listed.iter().collect();
-		ensure!(
-			distinct.len() == listed.len(),
-			"a trainer is listed twice"
-		);
+		ensure!(distinct.len() == listed.len(), "a trainer is listed twice");
 		ensure!(
 			Trainers::<T>::iter_keys().count() == listed.len()
 				&& TrainerOf::<T>::iter_keys().count() == listed.len(),
@@ -57,8 +54,7 @@ impl<T: Config> Pallet<T> {
 				(1..=MAX_WEIGHT).contains(&trainer.capacity),
 				"a capacity is out of bounds"
 			);
-			let on_hold =
-				T::Currency::balance_on_hold(&HoldReason::TrainerBond.into(), account);
+			let on_hold = T::Currency::balance_on_hold(&HoldReason::TrainerBond.into(), account);
 			ensure!(on_hold == trainer.bond, "a bond is not on hold");
 			if let Some(Engagement { task, round }) = trainer.engaged {
 				let is_member = Rounds::<T>::get(task, round).is_some_and(|record| {
@@ -91,12 +87,16 @@ impl<T: Config> Pallet<T> {
 			.filter(|(_, task)| task.status == TaskStatus::Open)
 			.map(|(id, _)| id)
 			.collect();
-		ensure!(listed == stored, "the list of open tasks is not the open tasks");
+		ensure!(
+			listed == stored,
+			"the list of open tasks is not the open tasks"
+		);
 		Ok(())
 	}
 
 	fn check_task(id: TaskId, task: &Task) -> Checked {
-		let runs = Rounds::<T>::get(id, task.round).is_some_and(|record| record.running().is_some());
+		let runs =
+			Rounds::<T>::get(id, task.round).is_some_and(|record| record.running().is_some());
 		ensure!(
 			runs == (task.activity != Activity::Idle),
 			"a task's activity and its round differ"
@@ -135,7 +135,10 @@ impl<T: Config> Pallet<T> {
 		let head = settled
 			.last_key_value()
 			.map_or(task.spec.base, |(_, version)| *version);
-		ensure!(head == task.head, "the head is not the last settled version");
+		ensure!(
+			head == task.head,
+			"the head is not the last settled version"
+		);
 		let kept: BTreeSet<_> = task.failed.iter().copied().collect();
 		ensure!(failed == kept, "kept and listed failed rounds differ");
 		Ok(())
@@ -144,7 +147,10 @@ impl<T: Config> Pallet<T> {
 	fn check_record(id: TaskId, number: u32, record: &RoundRecord) -> Checked {
 		let task = Tasks::<T>::get(id).ok_or("a round has no task")?;
 		let n = record.size();
-		ensure!(record.number == number, "a round is stored under another number");
+		ensure!(
+			record.number == number,
+			"a round is stored under another number"
+		);
 		ensure!(
 			n == task.spec.cohort,
 			"a roster is not as large as the cohort"
@@ -168,9 +174,7 @@ impl<T: Config> Pallet<T> {
 				"a weight is out of bounds"
 			);
 			ensure!(
-				member
-					.holdings
-					.is_none_or(|held| held.0 & !updated.0 == 0),
+				member.holdings.is_none_or(|held| held.0 & !updated.0 == 0),
 				"a member holds an update that was not posted"
 			);
 		}
@@ -195,8 +199,11 @@ impl<T: Config> Pallet<T> {
 			record.claim.is_some() == has_claim,
 			"a claim stands outside of its phase, or is missing"
 		);
-		let is_known =
-			|claim: &Claim| record.member(claim.claimant).is_some_and(|m| m.verdict.is_some());
+		let is_known = |claim: &Claim| {
+			record
+				.member(claim.claimant)
+				.is_some_and(|m| m.verdict.is_some())
+		};
 		ensure!(
 			record.claim.as_ref().is_none_or(is_known),
 			"a claim has no claimant"

@@ -9,8 +9,8 @@ use llmchain_primitives::{
 	data::Shards,
 	mailbox::{AggregateJob, CheckpointRef, HoldJob, Job, TrainJob, UpdateRef},
 	model::{Architecture, Origin},
-	traits::{DatasetRegistry, ModelRegistry},
 	training::{assigned_shards, public_seed, Phase, SeedPurpose, TaskSpec},
+	traits::{DatasetRegistry, ModelRegistry},
 	Balance, Hash, TaskId, VersionId,
 };
 
@@ -99,15 +99,16 @@ impl Materials {
 	}
 }
 
-/// Shards drawn for member `index`.
+/// Shards drawn for member `index`; none if there is no such member.
 pub fn shards_of(record: &RoundRecord, index: u32) -> Vec<u32> {
-	let weight = record.member(index).map_or(0, |member| member.weight);
-	assigned_shards(
-		record.number,
-		record.weight_before(index),
-		weight,
-		record.shards,
-	)
+	record.member(index).map_or_else(Vec::new, |member| {
+		assigned_shards(
+			record.number,
+			record.weight_before(index),
+			member.weight,
+			record.shards,
+		)
+	})
 }
 
 fn updates(record: &RoundRecord, is_in: impl Fn(u32) -> bool) -> Vec<UpdateRef> {

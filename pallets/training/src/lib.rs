@@ -57,6 +57,8 @@ use llmchain_primitives::{AccountId, Balance, Hash};
 /// Where this pallet's log lines go.
 pub(crate) const LOG_TARGET: &str = "llmchain::training";
 
+// The attribute's own code says `expect`; ours in this module does not.
+#[allow(clippy::expect_used)]
 #[frame_support::pallet]
 pub mod pallet {
 	use super::*;
@@ -72,11 +74,11 @@ pub mod pallet {
 	use frame_system::{offchain::CreateAuthorizedTransaction, pallet_prelude::*};
 	use llmchain_primitives::{
 		key::{TrainerPublic, TrainerSignature},
-		traits::{DatasetRegistry, ModelRegistry},
 		training::{
 			AggregateReport, Envelope, Holdings, Phase, PostBody, TaskSpec, TaskStatus,
 			UpdateReport, MAX_ROSTER,
 		},
+		traits::{DatasetRegistry, ModelRegistry},
 		ModelId, TaskId, VersionId,
 	};
 	use sp_runtime::{traits::Zero, SaturatedConversion};
@@ -91,11 +93,7 @@ pub mod pallet {
 	#[pallet::config]
 	pub trait Config:
 		CreateAuthorizedTransaction<Call<Self>>
-		+ frame_system::Config<
-			AccountId = AccountId,
-			Hash = Hash,
-			RuntimeEvent: From<Event<Self>>,
-		>
+		+ frame_system::Config<AccountId = AccountId, Hash = Hash, RuntimeEvent: From<Event<Self>>>
 	{
 		/// Reasons for money on hold, of all pallets.
 		type RuntimeHoldReason: From<HoldReason>;

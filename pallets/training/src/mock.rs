@@ -14,11 +14,11 @@ use llmchain_primitives::{
 	data::{Shard, Shards},
 	key::{TrainerPair, TrainerPublic, TrainerSignature},
 	model::{version_id, Architecture, CheckpointRoots, Contributors, Origin},
-	traits::{DatasetRegistry, ModelFacts, ModelRegistry, SettledRound, VersionFacts},
 	training::{
 		signing_bytes, AggregateReport, Deadlines, Envelope, F32Bits, Holdings, LocalTraining,
 		Outer, Phase, PostBody, PrivacyClass, Quantiser, StopRule, TaskSpec, UpdateReport,
 	},
+	traits::{DatasetRegistry, ModelFacts, ModelRegistry, SettledRound, VersionFacts},
 	AccountId, Balance, DatasetId, Hash, ModelId, TaskId, VersionId, NUMERIC_SPEC,
 };
 use sp_core::Pair;
@@ -56,7 +56,7 @@ impl frame_system::Config for Test {
 }
 
 parameter_types! {
-	pub const ExistentialDeposit: Balance = 10;
+	pub const ExistentialDeposit: Balance = 100;
 	pub const TrainerBond: Balance = BOND;
 	pub const MaxOpenTasks: u32 = 3;
 	pub const MaxFailedRounds: u32 = MAX_FAILED;
@@ -433,7 +433,7 @@ pub fn call_of(envelope: Envelope, body: PostBody, signature: TrainerSignature) 
 
 /// Authorises and dispatches a call as a block does.
 pub fn apply(call: RuntimeCall) -> Result<(), PostError> {
-	use frame_support::dispatch::UnfilteredDispatchable;
+	use frame_support::traits::UnfilteredDispatchable;
 	call.authorize(TransactionSource::InBlock)
 		.expect("posts have an authorisation")
 		.map_err(PostError::Invalid)?;

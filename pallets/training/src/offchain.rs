@@ -10,18 +10,15 @@
 //! the slot, under its key + `/posted`, so that a post is sent again with a fresh signature only after the first has expired.
 
 use crate::{
-	post::LONGEVITY,
-	round::RoundRecord,
-	Call, Config, Pallet, Rounds, Tasks, TrainerOf, Trainers, LOG_TARGET,
+	post::LONGEVITY, round::RoundRecord, Call, Config, Pallet, Rounds, Tasks, TrainerOf, Trainers,
+	LOG_TARGET,
 };
 use alloc::{vec, vec::Vec};
 use codec::{Decode, Encode, Error, Input, Output};
 use frame_system::offchain::SubmitTransaction;
 use llmchain_primitives::{
 	key::{TrainerPublic, TrainerSignature},
-	mailbox::{
-		slot_key, Entry, JobOutcome, Outcome, Slot, Ticket, TicketKey, MAX_SLOT_SIZE,
-	},
+	mailbox::{slot_key, Entry, JobOutcome, Outcome, Slot, Ticket, TicketKey, MAX_SLOT_SIZE},
 	text::BoundedText,
 	training::{signing_bytes, Envelope, Phase, PostBody},
 	TaskId,

@@ -40,10 +40,9 @@ pub mod code {
 
 fn invalid(refusal: Refusal) -> InvalidTransaction {
 	match refusal {
-		Refusal::NotRunning
-		| Refusal::TooLate
-		| Refusal::AlreadyPosted
-		| Refusal::TurnPassed => InvalidTransaction::Stale,
+		Refusal::NotRunning | Refusal::TooLate | Refusal::AlreadyPosted | Refusal::TurnPassed => {
+			InvalidTransaction::Stale
+		}
 		Refusal::TooEarly | Refusal::TurnToCome => InvalidTransaction::Future,
 		Refusal::NotAMember => InvalidTransaction::Custom(code::NOT_A_MEMBER),
 		Refusal::UnknownHoldings => InvalidTransaction::Custom(code::UNKNOWN_HOLDINGS),
@@ -107,8 +106,7 @@ impl<T: Config> Pallet<T> {
 	}
 
 	fn seat(envelope: &Envelope) -> Result<(RoundRecord, u32), Refusal> {
-		let record =
-			Rounds::<T>::get(envelope.task, envelope.round).ok_or(Refusal::NotRunning)?;
+		let record = Rounds::<T>::get(envelope.task, envelope.round).ok_or(Refusal::NotRunning)?;
 		let index = record
 			.index_of(&envelope.trainer)
 			.ok_or(Refusal::NotAMember)?;

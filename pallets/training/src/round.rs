@@ -64,7 +64,16 @@ pub struct Member {
 
 /// New roots that the aggregator in turn stands for.
 #[derive(
-	Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+	Clone,
+	Copy,
+	Debug,
+	PartialEq,
+	Eq,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
 )]
 pub struct Claim {
 	/// Index of the claimant.
@@ -75,7 +84,16 @@ pub struct Claim {
 
 /// Where a running round stands.
 #[derive(
-	Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+	Clone,
+	Copy,
+	Debug,
+	PartialEq,
+	Eq,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
 )]
 pub struct Running {
 	/// The phase.
@@ -92,7 +110,16 @@ pub struct Running {
 
 /// Why a round ended without a version.
 #[derive(
-	Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+	Clone,
+	Copy,
+	Debug,
+	PartialEq,
+	Eq,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
 )]
 pub enum FailureReason {
 	/// Fewer members than half of the roster posted an update.
@@ -116,7 +143,16 @@ pub enum FailureReason {
 
 /// Where a round stands or how it ended.
 #[derive(
-	Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+	Clone,
+	Copy,
+	Debug,
+	PartialEq,
+	Eq,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
 )]
 pub enum Status {
 	/// Takes posts.
@@ -380,10 +416,7 @@ impl RoundRecord {
 	fn turn_of(&self, index: u32) -> Option<u32> {
 		let n = self.size();
 		let first = self.aggregator(0)?;
-		index
-			.saturating_add(n)
-			.saturating_sub(first)
-			.checked_rem(n)
+		index.saturating_add(n).saturating_sub(first).checked_rem(n)
 	}
 
 	fn those(&self, is_in: impl Fn(u32, &Member) -> bool) -> MemberSet {
@@ -524,8 +557,7 @@ impl RoundRecord {
 					return Some(Effect::Agreed(claim.report));
 				}
 				// So many dispute that the others are too few: waiting longer would change nothing.
-				let is_lost =
-					self.verdicts(Verdict::Disputed) > self.size().saturating_sub(needed);
+				let is_lost = self.verdicts(Verdict::Disputed) > self.size().saturating_sub(needed);
 				(is_due || is_lost).then(|| self.drop_claim(&running, claim, now))
 			}
 		}

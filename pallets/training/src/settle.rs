@@ -21,8 +21,8 @@ use frame_support::{
 };
 use llmchain_primitives::{
 	model::Contribution,
-	traits::{ModelRegistry, SettledRound},
 	training::{AggregateReport, LocalTraining, TaskStatus},
+	traits::{ModelRegistry, SettledRound},
 	AccountId, Balance, TaskId,
 };
 use sp_runtime::DispatchError;

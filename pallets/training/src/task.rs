@@ -6,11 +6,11 @@
 
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use llmchain_primitives::{
-	traits::{ModelFacts, VersionFacts},
 	training::{
 		Deadlines, LocalTraining, PrivacyClass, StopRule, TaskSpec, TaskStatus, MAX_ROSTER,
 		MAX_WEIGHT,
 	},
+	traits::{ModelFacts, VersionFacts},
 	Balance, NUMERIC_SPEC,
 };
 use scale_info::TypeInfo;

@@ -17,8 +17,8 @@ use frame_support::{
 };
 use llmchain_primitives::{
 	key::{TrainerPublic, TrainerSignature},
-	traits::TrainerKeys,
 	training::MAX_WEIGHT,
+	traits::TrainerKeys,
 	AccountId,
 };
 use sp_application_crypto::RuntimeAppPublic;

@@ -10,8 +10,8 @@ use crate::{
 use alloc::vec::Vec;
 use llmchain_primitives::{
 	key::TrainerPublic,
-	traits::TrainerKeys,
 	training::{MemberView, RoundStatus, RoundView, TaskView},
+	traits::TrainerKeys,
 	AccountId, TaskId,
 };
 

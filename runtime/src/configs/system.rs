@@ -6,9 +6,7 @@ use crate::*;
 use frame_support::{
 	derive_impl, parameter_types,
 	traits::{ConstU128, ConstU32, ConstU8, Get, VariantCountOf},
-	weights::{
-		constants::ParityDbWeight, ConstantMultiplier, IdentityFee,
-	},
+	weights::{constants::ParityDbWeight, ConstantMultiplier, IdentityFee},
 };
 use frame_system::{
 	limits::{BlockLength, BlockWeights},

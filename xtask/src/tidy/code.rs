@@ -15,8 +15,8 @@ const KERNELS: &str = "crates/transformer/src/kernels";
 const CHAIN: [&str; 3] = ["pallets", "primitives", "runtime"];
 /// The folder that wires, and computes nothing.
 const NODE: &str = "node";
-/// A line of node/ that shows a percentage names it so.
-const PERCENTAGE: &str = "percent";
+/// What a line of node/ that holds a float is about: a figure shown to people, or a setting of the SDK that takes one.
+const SHOWN: [&str; 3] = ["percent", "seconds", "SlotProportion"];
 
 /// Checks one Rust file.
 pub fn check(file: &TextFile) -> Vec<Finding> {
@@ -54,7 +54,7 @@ fn check_floats(file: &TextFile, source: &Source) -> Vec<Finding> {
 	} else if file.is_under(&[NODE]) {
 		(
 			&["#[cfg(test)]"],
-			"node/ computes nothing; a line that shows a percentage says \"percent\"",
+			"node/ computes nothing; a line that shows a share or a time says \"percent\" or \"seconds\"",
 		)
 	} else {
 		return Vec::new();
@@ -70,11 +70,11 @@ fn check_floats(file: &TextFile, source: &Source) -> Vec<Finding> {
 			continue;
 		}
 		let line = line_of(&code, position);
-		let shows_percentage = file.is_under(&[NODE])
+		let is_shown = file.is_under(&[NODE])
 			&& original
 				.get(line - 1)
-				.is_some_and(|text| text.contains(PERCENTAGE));
-		if !shows_percentage && findings.last().map(|finding| finding.line) != Some(line) {
+				.is_some_and(|text| SHOWN.iter().any(|word| text.contains(word)));
+		if !is_shown && findings.last().map(|finding| finding.line) != Some(line) {
 			findings.push(Finding::error(
 				&file.path,
 				line,
@@ -154,8 +154,9 @@ mod tests {
 	}
 
 	#[test]
-	fn the_node_may_show_a_percentage() {
+	fn the_node_may_show_a_share_or_a_time() {
 		assert!(lines("node/src/a.rs", "let percent = a as f64 / b as f64;\n").is_empty());
+		assert!(lines("node/src/a.rs", "pub seconds: f64,\n").is_empty());
 		assert_eq!(lines("node/src/a.rs", "let loss = a as f64;\n"), [1]);
 	}
 }

@@ -82,9 +82,16 @@ fn jobs_and_outcomes_survive_a_restart() {
 	let mut queue = open(&dir);
 	let record = queue.get(&done).unwrap();
 	assert_eq!((record.outcome(), record.effort), (Some(&HELD), effort));
-	assert_eq!(queue.pending().map(|(key, _)| *key).collect::<Vec<_>>(), [open_key]);
+	assert_eq!(
+		queue.pending().map(|(key, _)| *key).collect::<Vec<_>>(),
+		[open_key]
+	);
 	assert_eq!(queue.submit(done, hold()).unwrap().0, Submission::Known);
-	let sequences: Vec<u64> = queue.records().iter().map(|record| record.sequence).collect();
+	let sequences: Vec<u64> = queue
+		.records()
+		.iter()
+		.map(|record| record.sequence)
+		.collect();
 	assert_eq!(sequences, [0, 1]);
 }
 
@@ -103,9 +110,14 @@ fn later_work_supersedes_earlier_work() {
 	assert_eq!(cancelled, [key(1, Phase::Hold, 1)]);
 	// A fork's inputs may come back.
 	let (again, cancelled) = queue.submit(key(1, Phase::Hold, 1), hold()).unwrap();
-	assert_eq!((again, cancelled), (Submission::Accepted, vec![key(1, Phase::Hold, 2)]));
+	assert_eq!(
+		(again, cancelled),
+		(Submission::Accepted, vec![key(1, Phase::Hold, 2)])
+	);
 	// A later phase, then a later round.
-	let (_, cancelled) = queue.submit(key(1, Phase::Aggregate, 3), aggregate()).unwrap();
+	let (_, cancelled) = queue
+		.submit(key(1, Phase::Aggregate, 3), aggregate())
+		.unwrap();
 	assert_eq!(cancelled, [key(1, Phase::Hold, 1)]);
 	assert_eq!(
 		queue.submit(key(1, Phase::Hold, 1), hold()).unwrap().0,
@@ -114,7 +126,10 @@ fn later_work_supersedes_earlier_work() {
 	let (_, cancelled) = queue.submit(key(2, Phase::Hold, 4), hold()).unwrap();
 	assert_eq!(cancelled, [key(1, Phase::Aggregate, 3)]);
 	assert_eq!(
-		queue.submit(key(1, Phase::Aggregate, 5), aggregate()).unwrap().0,
+		queue
+			.submit(key(1, Phase::Aggregate, 5), aggregate())
+			.unwrap()
+			.0,
 		Submission::Superseded
 	);
 	let pending: Vec<JobKey> = queue.pending().map(|(key, _)| *key).collect();
@@ -169,7 +184,9 @@ fn bad_files_and_bad_jobs_are_refused() {
 	assert!(queue.records().is_empty() && !dir.path().join("bad.json").exists());
 	assert!(matches!(
 		queue.submit(key(1, Phase::Train, 1), hold()),
-		Err(EngineError::WrongPhase { phase: Phase::Train })
+		Err(EngineError::WrongPhase {
+			phase: Phase::Train
+		})
 	));
 }
 

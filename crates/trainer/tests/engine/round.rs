@@ -73,7 +73,7 @@ fn the_aggregate_is_the_one_computed_by_hand() {
 		match twice.cmp(&denominator) {
 			std::cmp::Ordering::Less => floor,
 			std::cmp::Ordering::Greater => floor + 1,
-			std::cmp::Ordering::Equal => floor + floor % 2,
+			std::cmp::Ordering::Equal => floor + floor.rem_euclid(2),
 		}
 	};
 	let version0 = Checkpoint::from_seed(&world.architecture, SEED).unwrap();
@@ -88,7 +88,10 @@ fn the_aggregate_is_the_one_computed_by_hand() {
 			values.unwrap().unwrap()
 		})
 		.collect();
-	assert!(vectors[1].iter().all(|y| y % 2 == 0), "trainer 2 has weight 2");
+	assert!(
+		vectors[1].iter().all(|y| y % 2 == 0),
+		"trainer 2 has weight 2"
+	);
 	let (mu, eta) = (OUTER.momentum_q16 as i128, OUTER.learning_rate_q16 as i128);
 	let mut expected = version0.clone();
 	for i in 0..len {
@@ -153,7 +156,9 @@ fn the_loss_falls_on_the_real_text() {
 	assert!((losses[0] as f64) < uniform, "{losses:?}");
 	assert!(losses[1] < losses[0] && losses[2] < losses[1], "{losses:?}");
 	let trained = engines[0].jobs();
-	let training = trained.iter().find(|status| status.key.phase == Phase::Train);
+	let training = trained
+		.iter()
+		.find(|status| status.key.phase == Phase::Train);
 	let training = training.unwrap();
 	assert_eq!((training.done, training.total), (8, 8));
 	assert!(training.seconds > 0.0 && training.tokens_per_second > 0.0);

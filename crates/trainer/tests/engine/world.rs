@@ -51,7 +51,9 @@ impl Network {
 impl Peers for Network {
 	fn vector_leaves(&self, root: &Hash) -> Result<Served<(Header, Vec<Hash>)>, PeerError> {
 		let stores = self.stores.lock().unwrap();
-		let mut found = stores.iter().filter_map(|store| store.leaves(root).unwrap());
+		let mut found = stores
+			.iter()
+			.filter_map(|store| store.leaves(root).unwrap());
 		found
 			.next()
 			.map(|value| Served {

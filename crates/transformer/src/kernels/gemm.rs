@@ -21,7 +21,7 @@ const K_BLOCK: usize = 128;
 /// Largest panel of any tile shape.
 const PANEL: usize = K_BLOCK * 2 * LANES;
 /// Largest tile of any shape.
-const TILE: usize = 12 * 2 * LANES;
+const TILE: usize = 8 * 2 * LANES;
 
 /// A dense matrix that may be read transposed.
 #[derive(Clone, Copy)]
@@ -37,7 +37,13 @@ impl<'a> Matrix<'a> {
 	/// `data` as it lies: `rows` runs of `columns` numbers.
 	pub(crate) fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
 		assert_eq!(data.len(), rows * columns, "matrix of {rows} x {columns}");
-		Self { data, rows, columns, row_stride: columns, column_stride: 1 }
+		Self {
+			data,
+			rows,
+			columns,
+			row_stride: columns,
+			column_stride: 1,
+		}
 	}
 
 	/// The transposed view.
@@ -77,9 +83,17 @@ pub(crate) fn matmul(
 	if m == 0 || n == 0 {
 		return;
 	}
-	let product = Product { a, b, bias, start, c: Output(c.as_mut_ptr()), k, n };
+	let product = Product {
+		a,
+		b,
+		bias,
+		start,
+		c: Output(c.as_mut_ptr()),
+		k,
+		n,
+	};
 	let (tile_rows, tile_columns) = match kernel {
-		Kernel::Avx512 => (12, 2 * LANES),
+		Kernel::Avx512 => (8, 2 * LANES),
 		_ => (6, LANES),
 	};
 	let pieces = pieces(m * n * k);
@@ -88,14 +102,22 @@ pub(crate) fn matmul(
 	if panels >= 2 * pieces || panels >= row_tiles {
 		split(0..panels, pieces, &|range| {
 			let columns = range.start * tile_columns..(range.end * tile_columns).min(n);
-			// SAFETY: the ranges of `split` are disjoint, so are these columns of `c`.
-			kernel.run(Part { product: &product, rows: 0..m, columns });
+			// The ranges of `split` are disjoint, so are these columns of `c`.
+			kernel.run(Part {
+				product: &product,
+				rows: 0..m,
+				columns,
+			});
 		});
 	} else {
 		split(0..row_tiles, pieces, &|range| {
 			let rows = range.start * tile_rows..(range.end * tile_rows).min(m);
-			// SAFETY: the ranges of `split` are disjoint, so are these rows of `c`.
-			kernel.run(Part { product: &product, rows, columns: 0..n });
+			// The ranges of `split` are disjoint, so are these rows of `c`.
+			kernel.run(Part {
+				product: &product,
+				rows,
+				columns: 0..n,
+			});
 		});
 	}
 }
@@ -135,7 +157,7 @@ impl Operation for Part<'_, '_> {
 			return;
 		}
 		match V::TILE {
-			Tile::Wide => self.tiles::<V, 12, 2>(),
+			Tile::Wide => self.tiles::<V, 8, 2>(),
 			Tile::Narrow => self.tiles::<V, 6, 1>(),
 		}
 	}
@@ -145,7 +167,14 @@ impl Part<'_, '_> {
 	/// Panels of `N` lanes, blocks of k, tiles of `R` rows.
 	#[inline(always)]
 	fn tiles<V: Lanes, const R: usize, const N: usize>(&self) {
-		let Product { a, k, n, bias, start, .. } = *self.product;
+		let Product {
+			a,
+			k,
+			n,
+			bias,
+			start,
+			..
+		} = *self.product;
 		let width = N * LANES;
 		let mut panel = [MaybeUninit::<f32>::uninit(); PANEL];
 		let panel = panel.as_mut_ptr().cast::<f32>();
@@ -234,15 +263,45 @@ impl Part<'_, '_> {
 				unsafe { panel.add(i).write(0.0) };
 			}
 		}
-		// Sixteen steps of k at a time, so that the lines written stay in the cache while the columns are read along k.
-		for first in (0..block).step_by(LANES) {
-			let last = (first + LANES).min(block);
+		if b.row_stride == 1 {
+			// SAFETY: the caller's promise is the same.
+			unsafe { self.pack_transposed(first_k, block, first_column, columns, width, panel) };
+			return;
+		}
+		for k in 0..block {
 			for column in 0..columns {
-				let start = (first_column + column) * b.column_stride + first_k * b.row_stride;
-				for k in first..last {
-					let value = b.data[start + k * b.row_stride];
-					// SAFETY: `k < block` and `column < width`.
-					unsafe { panel.add(k * width + column).write(value) };
+				let at = (first_k + k) * b.row_stride + (first_column + column) * b.column_stride;
+				// SAFETY: `k < block` and `column < width`.
+				unsafe { panel.add(k * width + column).write(b.data[at]) };
+			}
+		}
+	}
+
+	/// [`Part::pack`] where `b` lies transposed: squares of 16 x 16, read along k and written along columns.
+	///
+	/// # Safety
+	/// As for `pack`.
+	#[inline(always)]
+	unsafe fn pack_transposed(
+		&self,
+		first_k: usize,
+		block: usize,
+		first_column: usize,
+		columns: usize,
+		width: usize,
+		panel: *mut f32,
+	) {
+		let b = self.product.b;
+		for k in (0..block).step_by(LANES) {
+			let steps = LANES.min(block - k);
+			for column in 0..columns {
+				let start = (first_column + column) * b.column_stride + first_k + k;
+				let row = &b.data[start..start + steps];
+				let mut to = panel.wrapping_add(k * width + column);
+				for value in row {
+					// SAFETY: steps of k below `block`, in a column below `width`: inside the caller's room.
+					unsafe { *to = *value };
+					to = to.wrapping_add(width);
 				}
 			}
 		}
@@ -251,15 +310,21 @@ impl Part<'_, '_> {
 	/// One row of output: four lanes' chains at a time, `b` read in place.
 	#[inline(always)]
 	fn single_row<V: Lanes>(&self) {
-		let Product { a, b, bias, start, n, .. } = *self.product;
+		let Product {
+			a,
+			b,
+			bias,
+			start,
+			n,
+			..
+		} = *self.product;
 		let mut column = self.columns.start;
 		while column < self.columns.end {
 			let columns = (4 * LANES).min(self.columns.end - column);
 			let mut out = [0.0; 4 * LANES];
 			// SAFETY: the columns lie inside the only row of `c` and belong to this thread.
-			let c = unsafe {
-				core::slice::from_raw_parts_mut(self.product.c.0.add(column), columns)
-			};
+			let c =
+				unsafe { core::slice::from_raw_parts_mut(self.product.c.0.add(column), columns) };
 			if start == Start::Continue {
 				out[..columns].copy_from_slice(c);
 			}
@@ -290,7 +355,7 @@ impl Part<'_, '_> {
 					for ((c, sum), bias) in c.iter_mut().zip(out).zip(&bias[column..]) {
 						*c = sum + *bias;
 					}
-				},
+				}
 				None => c.copy_from_slice(&out[..columns]),
 			}
 			column += columns;
@@ -375,11 +440,11 @@ impl Step<'_> {
 			let mut columns = [V::splat(0.0); N];
 			for l in 0..N {
 				// SAFETY: the panel has `block` rows of `N * 16` numbers.
-				columns[l] = unsafe { V::load_pointer(b.add(l * LANES)) };
+				columns[l] = unsafe { V::load_pointer(b.wrapping_add(l * LANES)) };
 			}
 			for r in 0..R {
 				// SAFETY: `a` has the rows `row..row + R` and this k.
-				let factor = V::splat(unsafe { *a.add(r * self.a_row) });
+				let factor = V::splat(unsafe { *a.wrapping_add(r * self.a_row) });
 				for l in 0..N {
 					sums[r][l] = factor.fma(columns[l], sums[r][l]);
 				}

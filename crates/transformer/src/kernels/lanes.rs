@@ -74,7 +74,10 @@ pub(crate) trait Arithmetic: Copy {
 		let sign = Self::int_splat(i32::MIN);
 		let bits = self.to_bits();
 		// x ^ s = (x | s) - (x & s), which spares the trait an operation.
-		Self::from_bits(Self::int_sub(Self::int_or(bits, sign), Self::int_and(bits, sign)))
+		Self::from_bits(Self::int_sub(
+			Self::int_or(bits, sign),
+			Self::int_and(bits, sign),
+		))
 	}
 
 	/// Clears the sign.
@@ -87,7 +90,7 @@ pub(crate) trait Arithmetic: Copy {
 /// How large a tile of a matrix product suits the register file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tile {
-	/// 32 registers of 512 bits: 12 rows by 32 columns.
+	/// 32 registers of 512 bits: 8 rows by 32 columns.
 	Wide,
 	/// 16 registers of 256 bits, or none at all: 6 rows by 16 columns.
 	Narrow,

@@ -120,7 +120,12 @@ pub(crate) fn ln<V: Arithmetic>(x: V) -> V {
 	// Edges: infinity stays, zero is minus infinity, negative numbers are NaN, NaN stays.
 	let zero = V::splat(0.0);
 	let value = V::select_less(V::splat(f32::MAX), x, x, value);
-	let edge = V::select_less(x, zero, V::splat(f32::NAN), x.add(V::splat(f32::NEG_INFINITY)));
+	let edge = V::select_less(
+		x,
+		zero,
+		V::splat(f32::NAN),
+		x.add(V::splat(f32::NEG_INFINITY)),
+	);
 	V::select_less(zero, x, value, edge)
 }
 
@@ -134,9 +139,6 @@ const HALF_PI_HIGH: f64 = 1.570_796_326_734_125_6;
 /// pi/2 - `HALF_PI_HIGH`.
 const HALF_PI_LOW: f64 = 6.077_100_506_506_192e-11;
 
-/// Arguments of sin and cos beyond this magnitude are outside the specification.
-pub(crate) const MAX_ANGLE: f32 = 8192.0;
-
 /// The quadrant of `x` (0..4) and its sine and cosine of the reduced argument.
 fn reduced(x: f32) -> (u8, f64, f64) {
 	let x = f64::from(x);
@@ -149,17 +151,34 @@ fn reduced(x: f32) -> (u8, f64, f64) {
 	let square = r * r;
 	// Taylor series: the first terms left out are below 2^-40 for |r| <= pi/4.
 	let mut sine = 0.0;
-	for k in [6_227_020_800.0, -39_916_800.0, 362_880.0, -5_040.0, 120.0, -6.0, 1.0] {
+	for k in [
+		6_227_020_800.0,
+		-39_916_800.0,
+		362_880.0,
+		-5_040.0,
+		120.0,
+		-6.0,
+		1.0,
+	] {
 		sine = sine * square + 1.0 / k;
 	}
 	let mut cosine = 0.0;
-	for k in [-87_178_291_200.0, 479_001_600.0, -3_628_800.0, 40_320.0, -720.0, 24.0, -2.0, 1.0] {
+	for k in [
+		-87_178_291_200.0,
+		479_001_600.0,
+		-3_628_800.0,
+		40_320.0,
+		-720.0,
+		24.0,
+		-2.0,
+		1.0,
+	] {
 		cosine = cosine * square + 1.0 / k;
 	}
 	(quadrant, sine * r, cosine)
 }
 
-/// sin x for |x| <= [`MAX_ANGLE`].
+/// sin x for |x| <= 8192; beyond that it is outside the specification.
 pub(crate) fn sin(x: f32) -> f32 {
 	let (quadrant, sine, cosine) = reduced(x);
 	let value = match quadrant {
@@ -171,7 +190,7 @@ pub(crate) fn sin(x: f32) -> f32 {
 	value as f32
 }
 
-/// cos x for |x| <= [`MAX_ANGLE`].
+/// cos x for |x| <= 8192; beyond that it is outside the specification.
 pub(crate) fn cos(x: f32) -> f32 {
 	let (quadrant, sine, cosine) = reduced(x);
 	let value = match quadrant {
@@ -194,7 +213,9 @@ pub(crate) fn pow(base: f32, exponent: f32) -> f32 {
 	let square = s * s;
 	// ln m = 2 (s + s^3/3 + s^5/5 + ...): terms beyond s^23 are below 2^-60.
 	let mut series = 0.0;
-	for k in [23.0, 21.0, 19.0, 17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0, 1.0] {
+	for k in [
+		23.0, 21.0, 19.0, 17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0, 1.0,
+	] {
 		series = series * square + 1.0 / k;
 	}
 	let log = 2.0 * s * series + n as f64 * core::f64::consts::LN_2;
@@ -204,7 +225,9 @@ pub(crate) fn pow(base: f32, exponent: f32) -> f32 {
 	let j = (power * core::f64::consts::LOG2_E + rounder) - rounder;
 	let r = power - j * core::f64::consts::LN_2;
 	let mut sum = 1.0;
-	for k in [13.0, 12.0, 11.0, 10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0] {
+	for k in [
+		13.0, 12.0, 11.0, 10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0,
+	] {
 		sum = 1.0 + sum * r / k;
 	}
 	let scale = f64::from_bits(((j as i64 + 1023) << 52) as u64);

@@ -40,7 +40,9 @@ pub enum Kernel {
 impl Kernel {
 	/// All kernels that this processor can run, fastest first.
 	pub fn available() -> impl Iterator<Item = Kernel> {
-		[Kernel::Avx512, Kernel::Avx2, Kernel::Scalar].into_iter().filter(|kernel| kernel.is_available())
+		[Kernel::Avx512, Kernel::Avx2, Kernel::Scalar]
+			.into_iter()
+			.filter(|kernel| kernel.is_available())
 	}
 
 	/// The fastest kernel of this processor.
@@ -56,12 +58,12 @@ impl Kernel {
 				std::arch::is_x86_feature_detected!("avx512f")
 					&& std::arch::is_x86_feature_detected!("avx2")
 					&& std::arch::is_x86_feature_detected!("fma")
-			},
+			}
 			#[cfg(target_arch = "x86_64")]
 			Kernel::Avx2 => {
 				std::arch::is_x86_feature_detected!("avx2")
 					&& std::arch::is_x86_feature_detected!("fma")
-			},
+			}
 			Kernel::Scalar => true,
 			#[cfg(not(target_arch = "x86_64"))]
 			_ => false,
@@ -90,12 +92,12 @@ impl Kernel {
 			Kernel::Avx512 if self.is_available() => {
 				// SAFETY: the guard has just seen every feature that the entry enables.
 				unsafe { run_avx512(operation) }
-			},
+			}
 			#[cfg(target_arch = "x86_64")]
 			Kernel::Avx2 if self.is_available() => {
 				// SAFETY: the guard has just seen every feature that the entry enables.
 				unsafe { run_avx2(operation) }
-			},
+			}
 			_ => operation.run::<Scalar>(),
 		}
 	}

@@ -7,7 +7,7 @@
 //! Invariants: the order depends on the length alone, never on threads or registers.
 
 use super::lanes::{Lanes, LANES};
-use super::{pieces, split_rows, Kernel, Operation};
+use super::{math, pieces, split_rows, Kernel, Operation};
 
 /// Numbers a block of a long reduction.
 pub(crate) const BLOCK: usize = 4096;
@@ -36,77 +36,179 @@ pub(crate) fn greatest<V: Lanes>(lanes: V) -> f32 {
 	greatest
 }
 
-/// Folds a row into lanes: `step(lanes, block)` for each block of sixteen, the last one filled up with `fill`.
+/// What happens to a block of lanes, given the same block of N inputs.
+///
+/// A trait and not a closure, because only functions can be `#[inline(always)]`; see [`Operation`].
+pub(crate) trait Step<const N: usize>: Copy {
+	fn step<V: Lanes>(self, current: V, inputs: [V; N]) -> V;
+}
+
+/// Block `index` of every input.
 #[inline(always)]
-pub(crate) fn fold<V: Lanes>(
-	row: &[f32],
-	start: f32,
-	fill: f32,
-	mut step: impl FnMut(V, V) -> V,
-) -> V {
-	let mut lanes = V::splat(start);
-	let (blocks, rest) = row.as_chunks::<LANES>();
-	for block in blocks {
-		lanes = step(lanes, V::load(block));
-	}
-	if !rest.is_empty() {
-		lanes = step(lanes, V::load_partial(rest, fill));
+fn blocks<V: Lanes, const N: usize>(inputs: [&[f32]; N], index: usize) -> [V; N] {
+	let mut lanes = [V::splat(0.0); N];
+	for i in 0..N {
+		lanes[i] = V::load(&inputs[i].as_chunks().0[index]);
 	}
 	lanes
 }
 
-/// Folds two rows of equal length at once, filled up with +0.
+/// What follows the last whole block of every input, filled up.
 #[inline(always)]
-pub(crate) fn fold_pair<V: Lanes>(a: &[f32], b: &[f32], mut step: impl FnMut(V, V, V) -> V) -> V {
-	let mut lanes = V::splat(0.0);
-	let (blocks_a, rest_a) = a.as_chunks::<LANES>();
-	let (blocks_b, rest_b) = b.as_chunks::<LANES>();
-	for (a, b) in blocks_a.iter().zip(blocks_b) {
-		lanes = step(lanes, V::load(a), V::load(b));
-	}
-	if !rest_a.is_empty() {
-		lanes = step(lanes, V::load_partial(rest_a, 0.0), V::load_partial(rest_b, 0.0));
+fn rests<V: Lanes, const N: usize>(inputs: [&[f32]; N], fills: [f32; N]) -> [V; N] {
+	let mut lanes = [V::splat(0.0); N];
+	for i in 0..N {
+		lanes[i] = V::load_partial(inputs[i].as_chunks::<LANES>().1, fills[i]);
 	}
 	lanes
+}
+
+/// Folds rows of one length into lanes; missing lanes of input i are `fills[i]`.
+#[inline(always)]
+pub(crate) fn fold<V: Lanes, const N: usize>(
+	start: f32,
+	inputs: [&[f32]; N],
+	fills: [f32; N],
+	step: impl Step<N>,
+) -> V {
+	let mut lanes = V::splat(start);
+	for index in 0..inputs[0].len() / LANES {
+		lanes = step.step(lanes, blocks(inputs, index));
+	}
+	if inputs[0].len() % LANES != 0 {
+		lanes = step.step(lanes, rests(inputs, fills));
+	}
+	lanes
+}
+
+/// `out[i] = step(out[i], inputs[i])`; all of one length.
+#[inline(always)]
+pub(crate) fn update<V: Lanes, const N: usize>(
+	out: &mut [f32],
+	inputs: [&[f32]; N],
+	step: impl Step<N>,
+) {
+	let (out, rest) = out.as_chunks_mut::<LANES>();
+	for (index, out) in out.iter_mut().enumerate() {
+		step.step(V::load(out), blocks(inputs, index)).store(out);
+	}
+	if !rest.is_empty() {
+		let current = V::load_partial(rest, 0.0);
+		step.step(current, rests(inputs, [0.0; N]))
+			.store_partial(rest);
+	}
+}
+
+/// `out[i] = step(0, inputs[i])`; all of one length.
+#[inline(always)]
+pub(crate) fn map<V: Lanes, const N: usize>(
+	out: &mut [f32],
+	inputs: [&[f32]; N],
+	step: impl Step<N>,
+) {
+	let zero = V::splat(0.0);
+	let (out, rest) = out.as_chunks_mut::<LANES>();
+	for (index, out) in out.iter_mut().enumerate() {
+		step.step(zero, blocks(inputs, index)).store(out);
+	}
+	if !rest.is_empty() {
+		step.step(zero, rests(inputs, [0.0; N])).store_partial(rest);
+	}
+}
+
+/// `current + x`.
+#[derive(Clone, Copy)]
+pub(crate) struct Plus;
+
+impl Step<1> for Plus {
+	#[inline(always)]
+	fn step<V: Lanes>(self, current: V, [x]: [V; 1]) -> V {
+		current.add(x)
+	}
+}
+
+/// `a + b`.
+impl Step<2> for Plus {
+	#[inline(always)]
+	fn step<V: Lanes>(self, _: V, [a, b]: [V; 2]) -> V {
+		a.add(b)
+	}
+}
+
+/// `current + x x`, fused.
+#[derive(Clone, Copy)]
+struct PlusSquare;
+
+impl Step<1> for PlusSquare {
+	#[inline(always)]
+	fn step<V: Lanes>(self, current: V, [x]: [V; 1]) -> V {
+		x.fma(x, current)
+	}
+}
+
+/// The greater of both.
+#[derive(Clone, Copy)]
+struct Greater;
+
+impl Step<1> for Greater {
+	#[inline(always)]
+	fn step<V: Lanes>(self, current: V, [x]: [V; 1]) -> V {
+		x.max(current)
+	}
 }
 
 /// The sum of a row.
 #[inline(always)]
 pub(crate) fn row_sum<V: Lanes>(row: &[f32]) -> f32 {
-	tree(fold::<V>(row, 0.0, 0.0, V::add))
+	tree(fold::<V, 1>(0.0, [row], [0.0], Plus))
 }
 
 /// The greatest element of a row, minus infinity for none. NaN is passed over: callers check the sum for it.
 #[inline(always)]
 pub(crate) fn row_max<V: Lanes>(row: &[f32]) -> f32 {
-	greatest(fold::<V>(row, f32::NEG_INFINITY, f32::NEG_INFINITY, |m, x| x.max(m)))
+	greatest(fold::<V, 1>(
+		f32::NEG_INFINITY,
+		[row],
+		[f32::NEG_INFINITY],
+		Greater,
+	))
 }
 
-/// `out[i] = f(x[i])` by sixteen lanes.
-#[inline(always)]
-pub(crate) fn map<V: Lanes>(x: &[f32], out: &mut [f32], f: impl Fn(V) -> V) {
-	let (blocks, rest) = x.as_chunks::<LANES>();
-	let (out_blocks, out_rest) = out.as_chunks_mut::<LANES>();
-	for (x, out) in blocks.iter().zip(out_blocks) {
-		f(V::load(x)).store(out);
-	}
-	if !rest.is_empty() {
-		f(V::load_partial(rest, 0.0)).store_partial(out_rest);
+/// e^(x - shift).
+#[derive(Clone, Copy)]
+pub(crate) struct ShiftedExp(pub(crate) f32);
+
+impl ShiftedExp {
+	#[inline(always)]
+	pub(crate) fn of<V: Lanes>(self, x: V) -> V {
+		math::exp(x.sub(V::splat(self.0)))
 	}
 }
 
-/// `out[i] = f(out[i], x[i])` by sixteen lanes.
+impl Step<1> for ShiftedExp {
+	#[inline(always)]
+	fn step<V: Lanes>(self, current: V, [x]: [V; 1]) -> V {
+		current.add(self.of(x))
+	}
+}
+
+/// Replaces a row by e^(x - shift); gives the lanes' sums. Missing lanes are e^-inf = +0.
 #[inline(always)]
-pub(crate) fn update<V: Lanes>(out: &mut [f32], x: &[f32], f: impl Fn(V, V) -> V) {
-	let (blocks, rest) = x.as_chunks::<LANES>();
-	let (out_blocks, out_rest) = out.as_chunks_mut::<LANES>();
-	for (x, out) in blocks.iter().zip(out_blocks) {
-		f(V::load(out), V::load(x)).store(out);
+pub(crate) fn exponentials<V: Lanes>(row: &mut [f32], shift: f32) -> V {
+	let e = ShiftedExp(shift);
+	let mut sum = V::splat(0.0);
+	let (blocks, rest) = row.as_chunks_mut::<LANES>();
+	for block in blocks {
+		let value = e.of(V::load(block));
+		value.store(block);
+		sum = sum.add(value);
 	}
 	if !rest.is_empty() {
-		let value = f(V::load_partial(out_rest, 0.0), V::load_partial(rest, 0.0));
-		value.store_partial(out_rest);
+		let value = e.of(V::load_partial(rest, f32::NEG_INFINITY));
+		value.store_partial(rest);
+		sum = sum.add(value);
 	}
+	sum
 }
 
 /// What a long reduction adds up.
@@ -133,7 +235,7 @@ impl Operation for BlockSums<'_> {
 		for (block, sum) in self.values.chunks(BLOCK).zip(self.sums) {
 			*sum = match self.term {
 				Term::Plain => row_sum::<V>(block),
-				Term::Square => tree(fold::<V>(block, 0.0, 0.0, |l, x| x.fma(x, l))),
+				Term::Square => tree(fold::<V, 1>(0.0, [block], [0.0], PlusSquare)),
 			};
 		}
 	}
@@ -146,10 +248,19 @@ pub(crate) fn long_sum(kernel: Kernel, values: &[f32], term: Term, scratch: &mut
 	let blocks = values.len().div_ceil(BLOCK);
 	scratch.clear();
 	scratch.resize(blocks.max(1), 0.0);
-	split_rows(&mut scratch[..blocks], 1, pieces(values.len()), &|first, sums| {
-		let end = (first + sums.len()).saturating_mul(BLOCK).min(values.len());
-		kernel.run(BlockSums { values: &values[first * BLOCK..end], term, sums });
-	});
+	split_rows(
+		&mut scratch[..blocks],
+		1,
+		pieces(values.len()),
+		&|first, sums| {
+			let end = (first + sums.len()).saturating_mul(BLOCK).min(values.len());
+			kernel.run(BlockSums {
+				values: &values[first * BLOCK..end],
+				term,
+				sums,
+			});
+		},
+	);
 	let mut count = blocks.max(1);
 	while count > 1 {
 		let fewer = count.div_ceil(BLOCK);
@@ -158,7 +269,11 @@ pub(crate) fn long_sum(kernel: Kernel, values: &[f32], term: Term, scratch: &mut
 			let end = (start + BLOCK).min(count);
 			let mut sum = [0.0];
 			let values = &scratch[start..end];
-			kernel.run(BlockSums { values, term: Term::Plain, sums: &mut sum });
+			kernel.run(BlockSums {
+				values,
+				term: Term::Plain,
+				sums: &mut sum,
+			});
 			scratch[block] = sum[0];
 		}
 		count = fewer;
@@ -178,15 +293,7 @@ impl Operation for Sum<'_> {
 
 	#[inline(always)]
 	fn run<V: Lanes>(self) {
-		let (a, rest_a) = self.a.as_chunks::<LANES>();
-		let (b, rest_b) = self.b.as_chunks::<LANES>();
-		let (out, rest_out) = self.out.as_chunks_mut::<LANES>();
-		for ((a, b), out) in a.iter().zip(b).zip(out) {
-			V::load(a).add(V::load(b)).store(out);
-		}
-		for ((a, b), out) in rest_a.iter().zip(rest_b).zip(rest_out) {
-			*out = *a + *b;
-		}
+		map::<V, 2>(self.out, [self.a, self.b], Plus);
 	}
 }
 
@@ -194,11 +301,15 @@ impl Operation for Sum<'_> {
 pub(crate) fn add(kernel: Kernel, a: &[f32], b: &[f32], out: &mut [f32]) {
 	split_rows(out, 1, pieces(a.len() / 4), &|first, out| {
 		let range = first..first + out.len();
-		kernel.run(Sum { a: &a[range.clone()], b: &b[range], out });
+		kernel.run(Sum {
+			a: &a[range.clone()],
+			b: &b[range],
+			out,
+		});
 	});
 }
 
-/// `out[i] = x[i] + out[i]`.
+/// `out[i] = out[i] + x[i]`.
 struct SumTo<'a> {
 	x: &'a [f32],
 	out: &'a mut [f32],
@@ -209,14 +320,17 @@ impl Operation for SumTo<'_> {
 
 	#[inline(always)]
 	fn run<V: Lanes>(self) {
-		update::<V>(self.out, self.x, |out, x| x.add(out));
+		update::<V, 1>(self.out, [self.x], Plus);
 	}
 }
 
-/// `out = x + out`, element by element; both of one length.
+/// `out = out + x`, element by element; both of one length.
 pub(crate) fn add_to(kernel: Kernel, x: &[f32], out: &mut [f32]) {
 	split_rows(out, 1, pieces(x.len() / 4), &|first, out| {
-		kernel.run(SumTo { x: &x[first..first + out.len()], out });
+		kernel.run(SumTo {
+			x: &x[first..first + out.len()],
+			out,
+		});
 	});
 }
 
@@ -233,7 +347,12 @@ impl Operation for ColumnSums<'_> {
 
 	#[inline(always)]
 	fn run<V: Lanes>(self) {
-		let Self { rows, width, first, sums } = self;
+		let Self {
+			rows,
+			width,
+			first,
+			sums,
+		} = self;
 		let mut first = first;
 		for columns in sums.chunks_mut(4 * LANES) {
 			if let Some(columns) = columns.first_chunk_mut::<{ 4 * LANES }>() {
@@ -270,7 +389,17 @@ impl Operation for ColumnSums<'_> {
 /// `sums[j] += rows[0][j]`, then `rows[1][j]`, and so on; `sums` has one number a column.
 pub(crate) fn column_sums(kernel: Kernel, rows: &[f32], sums: &mut [f32]) {
 	let width = sums.len();
-	split_rows(sums, 1, pieces(rows.len() / 2).min(width.div_ceil(64)), &|first, sums| {
-		kernel.run(ColumnSums { rows, width, first, sums });
-	});
+	split_rows(
+		sums,
+		1,
+		pieces(rows.len() / 2).min(width.div_ceil(64)),
+		&|first, sums| {
+			kernel.run(ColumnSums {
+				rows,
+				width,
+				first,
+				sums,
+			});
+		},
+	);
 }

@@ -36,19 +36,31 @@ impl Arithmetic for Avx2 {
 	}
 	#[inline(always)]
 	fn add(self, other: Self) -> Self {
-		featured!(Self(_mm256_add_ps(self.0, other.0), _mm256_add_ps(self.1, other.1)))
+		featured!(Self(
+			_mm256_add_ps(self.0, other.0),
+			_mm256_add_ps(self.1, other.1)
+		))
 	}
 	#[inline(always)]
 	fn sub(self, other: Self) -> Self {
-		featured!(Self(_mm256_sub_ps(self.0, other.0), _mm256_sub_ps(self.1, other.1)))
+		featured!(Self(
+			_mm256_sub_ps(self.0, other.0),
+			_mm256_sub_ps(self.1, other.1)
+		))
 	}
 	#[inline(always)]
 	fn mul(self, other: Self) -> Self {
-		featured!(Self(_mm256_mul_ps(self.0, other.0), _mm256_mul_ps(self.1, other.1)))
+		featured!(Self(
+			_mm256_mul_ps(self.0, other.0),
+			_mm256_mul_ps(self.1, other.1)
+		))
 	}
 	#[inline(always)]
 	fn div(self, other: Self) -> Self {
-		featured!(Self(_mm256_div_ps(self.0, other.0), _mm256_div_ps(self.1, other.1)))
+		featured!(Self(
+			_mm256_div_ps(self.0, other.0),
+			_mm256_div_ps(self.1, other.1)
+		))
 	}
 	#[inline(always)]
 	fn sqrt(self) -> Self {
@@ -56,12 +68,18 @@ impl Arithmetic for Avx2 {
 	}
 	#[inline(always)]
 	fn fma(self, b: Self, c: Self) -> Self {
-		featured!(Self(_mm256_fmadd_ps(self.0, b.0, c.0), _mm256_fmadd_ps(self.1, b.1, c.1)))
+		featured!(Self(
+			_mm256_fmadd_ps(self.0, b.0, c.0),
+			_mm256_fmadd_ps(self.1, b.1, c.1)
+		))
 	}
 	#[inline(always)]
 	fn max(self, other: Self) -> Self {
 		// The instruction returns its second operand when they are equal or unordered, as the trait demands.
-		featured!(Self(_mm256_max_ps(self.0, other.0), _mm256_max_ps(self.1, other.1)))
+		featured!(Self(
+			_mm256_max_ps(self.0, other.0),
+			_mm256_max_ps(self.1, other.1)
+		))
 	}
 	#[inline(always)]
 	fn select_less(a: Self, b: Self, yes: Self, no: Self) -> Self {
@@ -72,11 +90,17 @@ impl Arithmetic for Avx2 {
 	}
 	#[inline(always)]
 	fn to_bits(self) -> Avx2Int {
-		featured!(Avx2Int(_mm256_castps_si256(self.0), _mm256_castps_si256(self.1)))
+		featured!(Avx2Int(
+			_mm256_castps_si256(self.0),
+			_mm256_castps_si256(self.1)
+		))
 	}
 	#[inline(always)]
 	fn from_bits(bits: Avx2Int) -> Self {
-		featured!(Self(_mm256_castsi256_ps(bits.0), _mm256_castsi256_ps(bits.1)))
+		featured!(Self(
+			_mm256_castsi256_ps(bits.0),
+			_mm256_castsi256_ps(bits.1)
+		))
 	}
 	#[inline(always)]
 	fn int_splat(value: i32) -> Avx2Int {
@@ -85,27 +109,45 @@ impl Arithmetic for Avx2 {
 	}
 	#[inline(always)]
 	fn int_add(a: Avx2Int, b: Avx2Int) -> Avx2Int {
-		featured!(Avx2Int(_mm256_add_epi32(a.0, b.0), _mm256_add_epi32(a.1, b.1)))
+		featured!(Avx2Int(
+			_mm256_add_epi32(a.0, b.0),
+			_mm256_add_epi32(a.1, b.1)
+		))
 	}
 	#[inline(always)]
 	fn int_sub(a: Avx2Int, b: Avx2Int) -> Avx2Int {
-		featured!(Avx2Int(_mm256_sub_epi32(a.0, b.0), _mm256_sub_epi32(a.1, b.1)))
+		featured!(Avx2Int(
+			_mm256_sub_epi32(a.0, b.0),
+			_mm256_sub_epi32(a.1, b.1)
+		))
 	}
 	#[inline(always)]
 	fn int_and(a: Avx2Int, b: Avx2Int) -> Avx2Int {
-		featured!(Avx2Int(_mm256_and_si256(a.0, b.0), _mm256_and_si256(a.1, b.1)))
+		featured!(Avx2Int(
+			_mm256_and_si256(a.0, b.0),
+			_mm256_and_si256(a.1, b.1)
+		))
 	}
 	#[inline(always)]
 	fn int_or(a: Avx2Int, b: Avx2Int) -> Avx2Int {
-		featured!(Avx2Int(_mm256_or_si256(a.0, b.0), _mm256_or_si256(a.1, b.1)))
+		featured!(Avx2Int(
+			_mm256_or_si256(a.0, b.0),
+			_mm256_or_si256(a.1, b.1)
+		))
 	}
 	#[inline(always)]
 	fn int_shift_left<const BITS: i32>(a: Avx2Int) -> Avx2Int {
-		featured!(Avx2Int(_mm256_slli_epi32::<BITS>(a.0), _mm256_slli_epi32::<BITS>(a.1)))
+		featured!(Avx2Int(
+			_mm256_slli_epi32::<BITS>(a.0),
+			_mm256_slli_epi32::<BITS>(a.1)
+		))
 	}
 	#[inline(always)]
 	fn int_shift_right<const BITS: i32>(a: Avx2Int) -> Avx2Int {
-		featured!(Avx2Int(_mm256_srai_epi32::<BITS>(a.0), _mm256_srai_epi32::<BITS>(a.1)))
+		featured!(Avx2Int(
+			_mm256_srai_epi32::<BITS>(a.0),
+			_mm256_srai_epi32::<BITS>(a.1)
+		))
 	}
 	#[inline(always)]
 	fn int_to_float(a: Avx2Int) -> Self {
@@ -119,7 +161,10 @@ impl Lanes for Avx2 {
 	#[inline(always)]
 	fn load(from: &[f32; LANES]) -> Self {
 		let pointer = from.as_ptr();
-		featured!(Self(_mm256_loadu_ps(pointer), _mm256_loadu_ps(pointer.add(8))))
+		featured!(Self(
+			_mm256_loadu_ps(pointer),
+			_mm256_loadu_ps(pointer.add(8))
+		))
 	}
 	#[inline(always)]
 	fn store(self, to: &mut [f32; LANES]) {

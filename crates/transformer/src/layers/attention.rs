@@ -10,8 +10,8 @@
 //! cannot differ by a bit.
 
 use crate::kernels::lanes::{Lanes, LANES};
-use crate::kernels::reduce::{fold_pair, row_max, tree};
-use crate::kernels::{math, pieces, Kernel, Operation};
+use crate::kernels::reduce::{exponentials, fold, row_max, tree, update, ShiftedExp, Step};
+use crate::kernels::{pieces, Kernel, Operation};
 
 /// Queries that are worked on together.
 const QUERIES: usize = 4;
@@ -51,7 +51,9 @@ impl Heads {
 /// Into how many pieces the sequences `offsets` are cut, and so how many scratches are needed.
 pub(crate) fn sequence_pieces(offsets: &[usize], d_model: usize) -> usize {
 	let rows = offsets.last().unwrap_or(&0) - offsets.first().unwrap_or(&0);
-	pieces(rows * d_model * 16).min(offsets.len().saturating_sub(1)).max(1)
+	pieces(rows * d_model * 16)
+		.min(offsets.len().saturating_sub(1))
+		.max(1)
 }
 
 /// Copies `length` rows of `d` columns of `from` (at `stride`) into rows of `to` of the padded width, rest zero.
@@ -96,6 +98,22 @@ struct Queries<'a> {
 	/// Position of the first query, that is, of its last key.
 	first_position: usize,
 	count: usize,
+}
+
+/// Sixteen columns of a packed matrix, from column `first` of row `row`.
+#[inline(always)]
+fn packed_lanes<V: Lanes>(rows: &[f32], width: usize, row: usize, first: usize) -> V {
+	V::load(&rows[row * width + first..].as_chunks().0[0])
+}
+
+/// R rows of D columns from row `first` on.
+#[inline(always)]
+fn packed_rows<const R: usize>(rows: &[f32], width: usize, first: usize, d: usize) -> [&[f32]; R] {
+	let mut out: [&[f32]; R] = [&[]; R];
+	for r in 0..R {
+		out[r] = &rows[(first + r) * width..][..d];
+	}
+	out
 }
 
 /// `scores[r][j] = scale * chain over d of q[r,d] k[j,d]` for R queries and all whole lanes up to `keys`.
@@ -143,20 +161,17 @@ fn weighted_rows<V: Lanes, const R: usize>(
 	let width = d.next_multiple_of(LANES);
 	for first in (0..d).step_by(LANES) {
 		let mut sums = [V::splat(0.0); R];
-		let row = |j: usize| {
-			let (row, _) = rows[j * width + first..].as_chunks::<LANES>();
-			V::load(&row[0])
-		};
-		let weights: [&[f32]; R] = core::array::from_fn(|r| &f[r * f_stride..][..first_keys + r]);
+		let weights: [&[f32]; R] = packed_rows(f, f_stride, 0, first_keys + R - 1);
 		for j in 0..first_keys {
-			let row = row(j);
+			let row = packed_lanes::<V>(rows, width, j, first);
 			for r in 0..R {
 				sums[r] = V::splat(weights[r][j]).fma(row, sums[r]);
 			}
 		}
 		for r in 1..R {
 			for j in first_keys..first_keys + r {
-				sums[r] = V::splat(weights[r][j]).fma(row(j), sums[r]);
+				let row = packed_lanes::<V>(rows, width, j, first);
+				sums[r] = V::splat(weights[r][j]).fma(row, sums[r]);
 			}
 		}
 		for r in 0..R {
@@ -165,26 +180,6 @@ fn weighted_rows<V: Lanes, const R: usize>(
 			sum.store_partial(&mut out[r * out_stride + first..][..columns]);
 		}
 	}
-}
-
-/// Replaces a row of scores by its exponentials; gives the greatest score and 1 / their sum.
-#[inline(always)]
-fn exponentials<V: Lanes>(row: &mut [f32]) -> (f32, f32) {
-	let max = row_max::<V>(row);
-	let mut sum = V::splat(0.0);
-	let (blocks, rest) = row.as_chunks_mut::<LANES>();
-	for block in blocks {
-		let e = math::exp(V::load(block).sub(V::splat(max)));
-		e.store(block);
-		sum = sum.add(e);
-	}
-	if !rest.is_empty() {
-		// Missing lanes are exp(-inf) = +0.
-		let e = math::exp(V::load_partial(rest, f32::NEG_INFINITY).sub(V::splat(max)));
-		e.store_partial(rest);
-		sum = sum.add(e);
-	}
-	(max, 1.0 / tree(sum))
 }
 
 /// R queries from number `query` on.
@@ -201,15 +196,23 @@ fn attend_some<V: Lanes, const R: usize>(
 ) {
 	let (d, stride) = (heads.d_head, memory.key_stride);
 	let first_keys = queries.first_position + query + 1;
-	let rows: [&[f32]; R] =
-		core::array::from_fn(|r| &queries.rows[(query + r) * queries.stride..][..d]);
+	let rows = packed_rows::<R>(queries.rows, queries.stride, query, d);
 	let last_keys = first_keys + R - 1;
-	dot_rows::<V, R>(rows, memory.keys, stride, last_keys, Some(heads.scale()), scores, stride);
+	dot_rows::<V, R>(
+		rows,
+		memory.keys,
+		stride,
+		last_keys,
+		Some(heads.scale()),
+		scores,
+		stride,
+	);
 	let mut factor = [0.0; R];
 	let mut greatest = [0.0; R];
 	for r in 0..R {
-		(greatest[r], factor[r]) =
-			exponentials::<V>(&mut scores[r * stride..][..first_keys + r]);
+		let row = &mut scores[r * stride..][..first_keys + r];
+		greatest[r] = row_max::<V>(row);
+		factor[r] = 1.0 / tree(exponentials::<V>(row, greatest[r]));
 	}
 	if let Some((stats, stats_stride)) = stats {
 		for r in 0..R {
@@ -218,7 +221,16 @@ fn attend_some<V: Lanes, const R: usize>(
 		}
 	}
 	let out = &mut out[query * out_stride..];
-	weighted_rows::<V, R>(scores, stride, memory.values, first_keys, factor, d, out, out_stride);
+	weighted_rows::<V, R>(
+		scores,
+		stride,
+		memory.values,
+		first_keys,
+		factor,
+		d,
+		out,
+		out_stride,
+	);
 }
 
 /// All queries of one head. Query r writes `out[r * out_stride..][..D]` and `stats[r * stats_stride..][..2]`.
@@ -234,13 +246,21 @@ fn attend<V: Lanes>(
 ) {
 	let mut query = 0;
 	while query + QUERIES <= queries.count {
-		let stats = stats.as_mut().map(|(stats, stride)| (&mut **stats, *stride));
-		attend_some::<V, QUERIES>(heads, queries, query, memory, scores, out, out_stride, stats);
+		let stats = stats
+			.as_mut()
+			.map(|(stats, stride)| (&mut **stats, *stride));
+		attend_some::<V, QUERIES>(
+			heads, queries, query, memory, scores, out, out_stride, stats,
+		);
 		query += QUERIES;
 	}
 	while query < queries.count {
-		let stats = stats.as_mut().map(|(stats, stride)| (&mut **stats, *stride));
-		attend_some::<V, 1>(heads, queries, query, memory, scores, out, out_stride, stats);
+		let stats = stats
+			.as_mut()
+			.map(|(stats, stride)| (&mut **stats, *stride));
+		attend_some::<V, 1>(
+			heads, queries, query, memory, scores, out, out_stride, stats,
+		);
 		query += 1;
 	}
 }
@@ -260,7 +280,14 @@ impl Operation for Forward<'_> {
 
 	#[inline(always)]
 	fn run<V: Lanes>(self) {
-		let Self { heads, offsets, qkv, out, stats, scratch } = self;
+		let Self {
+			heads,
+			offsets,
+			qkv,
+			out,
+			stats,
+			scratch,
+		} = self;
 		let (c, d) = (heads.d_model(), heads.d_head);
 		let origin = offsets[0];
 		for sequence in offsets.windows(2) {
@@ -272,8 +299,17 @@ impl Operation for Forward<'_> {
 				let rows = &qkv[start * 3 * c + head * d..];
 				pack_columns(&rows[c..], 3 * c, length, d, keys);
 				pack_rows(&rows[2 * c..], 3 * c, length, d, values);
-				let queries = Queries { rows, stride: 3 * c, first_position: 0, count: length };
-				let memory = KeysValues { keys, key_stride: padded, values };
+				let queries = Queries {
+					rows,
+					stride: 3 * c,
+					first_position: 0,
+					count: length,
+				};
+				let memory = KeysValues {
+					keys,
+					key_stride: padded,
+					values,
+				};
 				let out = &mut out[(start - origin) * c + head * d..];
 				let stats = &mut stats[((start - origin) * heads.n_heads + head) * 2..];
 				let stats = Some((stats, heads.n_heads * 2));
@@ -296,7 +332,18 @@ pub(crate) fn forward(
 	scratch: &mut [f32],
 ) {
 	let pieces = sequence_pieces(offsets, heads.d_model());
-	forward_pieces(kernel, pieces, Forward { heads, offsets, qkv, out, stats, scratch });
+	forward_pieces(
+		kernel,
+		pieces,
+		Forward {
+			heads,
+			offsets,
+			qkv,
+			out,
+			stats,
+			scratch,
+		},
+	);
 }
 
 fn forward_pieces(kernel: Kernel, pieces: usize, work: Forward<'_>) {
@@ -304,7 +351,14 @@ fn forward_pieces(kernel: Kernel, pieces: usize, work: Forward<'_>) {
 		kernel.run(work);
 		return;
 	}
-	let Forward { heads, offsets, qkv, out, stats, scratch } = work;
+	let Forward {
+		heads,
+		offsets,
+		qkv,
+		out,
+		stats,
+		scratch,
+	} = work;
 	let left = pieces / 2;
 	let middle = (offsets.len() - 1) * left / pieces;
 	let rows = offsets[middle] - offsets[0];
@@ -319,7 +373,14 @@ fn forward_pieces(kernel: Kernel, pieces: usize, work: Forward<'_>) {
 		stats: stats_right,
 		scratch: scratch_right,
 	};
-	let left_work = Forward { heads, offsets: &offsets[..=middle], qkv, out, stats, scratch };
+	let left_work = Forward {
+		heads,
+		offsets: &offsets[..=middle],
+		qkv,
+		out,
+		stats,
+		scratch,
+	};
 	rayon::join(
 		|| forward_pieces(kernel, left, left_work),
 		|| forward_pieces(kernel, pieces - left, right),
@@ -372,13 +433,29 @@ fn backward_some<V: Lanes, const R: usize>(
 	let (d, width) = (heads.d_head, heads.padded_head());
 	let stride = length.next_multiple_of(LANES);
 	let (first_keys, last_keys) = (query + 1, query + R);
-	let q: [&[f32]; R] = core::array::from_fn(|r| &packed.queries[(query + r) * width..][..d]);
-	let dout: [&[f32]; R] = core::array::from_fn(|r| &packed.dout[(query + r) * width..][..d]);
+	let q = packed_rows::<R>(packed.queries, width, query, d);
+	let dout = packed_rows::<R>(packed.dout, width, query, d);
 	let scale = heads.scale();
 	let (p, ds) = (&mut *packed.probabilities, &mut *packed.dscores);
-	dot_rows::<V, R>(q, packed.keys_transposed, stride, last_keys, Some(scale), p, stride);
+	dot_rows::<V, R>(
+		q,
+		packed.keys_transposed,
+		stride,
+		last_keys,
+		Some(scale),
+		p,
+		stride,
+	);
 	// dp_ij = do_i . v_j
-	dot_rows::<V, R>(dout, packed.values_transposed, stride, last_keys, None, ds, stride);
+	dot_rows::<V, R>(
+		dout,
+		packed.values_transposed,
+		stride,
+		last_keys,
+		None,
+		ds,
+		stride,
+	);
 	for r in 0..R {
 		let keys = first_keys + r;
 		let stats = &stats[(query + r) * heads.n_heads * 2..][..2];
@@ -392,44 +469,99 @@ fn backward_some<V: Lanes, const R: usize>(
 	// dq_i = scale * sum over j <= i of ds_ij k_j
 	let c = heads.d_model();
 	let dq = &mut dq[query * 3 * c..];
-	weighted_rows::<V, R>(ds, stride, packed.keys, first_keys, [scale; R], d, dq, 3 * c);
+	weighted_rows::<V, R>(
+		ds,
+		stride,
+		packed.keys,
+		first_keys,
+		[scale; R],
+		d,
+		dq,
+		3 * c,
+	);
 	// dv_j += p_ij do_i and dk_j += ds_ij q_i, queries ascending.
 	for first in (0..d).step_by(LANES) {
-		let lanes = |rows: &[f32], row: usize| {
-			let (row, _) = rows[row * width + first..].as_chunks::<LANES>();
-			V::load(&row[0])
-		};
-		let q: [V; R] = core::array::from_fn(|r| lanes(packed.queries, query + r));
-		let dout: [V; R] = core::array::from_fn(|r| lanes(packed.dout, query + r));
-		for j in 0..last_keys {
-			let mut dk = lanes(packed.dkeys, j);
-			let mut dv = lanes(packed.dvalues, j);
-			for r in j.saturating_sub(query)..R {
+		let mut q = [V::splat(0.0); R];
+		let mut dout = [V::splat(0.0); R];
+		for r in 0..R {
+			q[r] = packed_lanes(packed.queries, width, query + r, first);
+			dout[r] = packed_lanes(packed.dout, width, query + r, first);
+		}
+		for j in 0..first_keys {
+			let mut dk: V = packed_lanes(packed.dkeys, width, j, first);
+			let mut dv: V = packed_lanes(packed.dvalues, width, j, first);
+			for r in 0..R {
 				dk = V::splat(ds[r * stride + j]).fma(q[r], dk);
 				dv = V::splat(p[r * stride + j]).fma(dout[r], dv);
 			}
-			let (to, _) = packed.dkeys[j * width + first..].as_chunks_mut::<LANES>();
-			dk.store(&mut to[0]);
-			let (to, _) = packed.dvalues[j * width + first..].as_chunks_mut::<LANES>();
-			dv.store(&mut to[0]);
+			dk.store(&mut packed.dkeys[j * width + first..].as_chunks_mut().0[0]);
+			dv.store(&mut packed.dvalues[j * width + first..].as_chunks_mut().0[0]);
 		}
+		// Keys that only the later of these queries see.
+		for j in first_keys..last_keys {
+			let mut dk: V = packed_lanes(packed.dkeys, width, j, first);
+			let mut dv: V = packed_lanes(packed.dvalues, width, j, first);
+			for r in j - query..R {
+				dk = V::splat(ds[r * stride + j]).fma(q[r], dk);
+				dv = V::splat(p[r * stride + j]).fma(dout[r], dv);
+			}
+			dk.store(&mut packed.dkeys[j * width + first..].as_chunks_mut().0[0]);
+			dv.store(&mut packed.dvalues[j * width + first..].as_chunks_mut().0[0]);
+		}
+	}
+}
+
+/// `p = e^(s - greatest) factor`.
+#[derive(Clone, Copy)]
+struct Probability {
+	greatest: ShiftedExp,
+	factor: f32,
+}
+
+impl Step<0> for Probability {
+	#[inline(always)]
+	fn step<V: Lanes>(self, score: V, []: [V; 0]) -> V {
+		self.greatest.of(score).mul(V::splat(self.factor))
+	}
+}
+
+/// `current + p dp`, fused.
+#[derive(Clone, Copy)]
+struct PlusProduct;
+
+impl Step<2> for PlusProduct {
+	#[inline(always)]
+	fn step<V: Lanes>(self, current: V, [p, dp]: [V; 2]) -> V {
+		p.fma(dp, current)
+	}
+}
+
+/// `p (current - delta)`.
+#[derive(Clone, Copy)]
+struct ScoreGradient {
+	delta: f32,
+}
+
+impl Step<1> for ScoreGradient {
+	#[inline(always)]
+	fn step<V: Lanes>(self, dp: V, [p]: [V; 1]) -> V {
+		p.mul(dp.sub(V::splat(self.delta)))
 	}
 }
 
 /// `p` from scores; `dp` becomes ds = p (dp - sum over j of p dp).
 #[inline(always)]
 fn softmax_backward<V: Lanes>(p: &mut [f32], dp: &mut [f32], greatest: f32, factor: f32) {
-	let probability =
-		|s: V| math::exp(s.sub(V::splat(greatest))).mul(V::splat(factor));
-	let (blocks, rest) = p.as_chunks_mut::<LANES>();
-	for block in blocks {
-		probability(V::load(block)).store(block);
-	}
-	if !rest.is_empty() {
-		probability(V::load_partial(rest, f32::NEG_INFINITY)).store_partial(rest);
-	}
-	let delta = V::splat(tree(fold_pair::<V>(p, dp, |sum, p, dp| p.fma(dp, sum))));
-	crate::kernels::reduce::update::<V>(dp, p, |dp, p| p.mul(dp.sub(delta)));
+	update::<V, 0>(
+		p,
+		[],
+		Probability {
+			greatest: ShiftedExp(greatest),
+			factor,
+		},
+	);
+	let delta = tree(fold::<V, 2>(0.0, [p, dp], [0.0; 2], PlusProduct));
+	update::<V, 1>(dp, [p], ScoreGradient { delta });
 }
 
 impl Operation for Backward<'_> {
@@ -437,7 +569,15 @@ impl Operation for Backward<'_> {
 
 	#[inline(always)]
 	fn run<V: Lanes>(self) {
-		let Self { heads, offsets, qkv, stats, dout, dqkv, mut scratch } = self;
+		let Self {
+			heads,
+			offsets,
+			qkv,
+			stats,
+			dout,
+			dqkv,
+			mut scratch,
+		} = self;
 		let (c, d, width) = (heads.d_model(), heads.d_head, heads.padded_head());
 		let origin = offsets[0];
 		for sequence in offsets.windows(2) {
@@ -510,7 +650,15 @@ pub(crate) fn backward(
 	scratch: &mut [f32],
 ) {
 	let pieces = sequence_pieces(offsets, heads.d_model());
-	let work = Backward { heads, offsets, qkv, stats, dout, dqkv, scratch };
+	let work = Backward {
+		heads,
+		offsets,
+		qkv,
+		stats,
+		dout,
+		dqkv,
+		scratch,
+	};
 	backward_pieces(kernel, pieces, work);
 }
 
@@ -519,7 +667,15 @@ fn backward_pieces(kernel: Kernel, pieces: usize, work: Backward<'_>) {
 		kernel.run(work);
 		return;
 	}
-	let Backward { heads, offsets, qkv, stats, dout, dqkv, scratch } = work;
+	let Backward {
+		heads,
+		offsets,
+		qkv,
+		stats,
+		dout,
+		dqkv,
+		scratch,
+	} = work;
 	let left = pieces / 2;
 	let middle = (offsets.len() - 1) * left / pieces;
 	let rows = offsets[middle] - offsets[0];
@@ -534,8 +690,15 @@ fn backward_pieces(kernel: Kernel, pieces: usize, work: Backward<'_>) {
 		dqkv: dqkv_right,
 		scratch: scratch_right,
 	};
-	let left_work =
-		Backward { heads, offsets: &offsets[..=middle], qkv, stats, dout, dqkv, scratch };
+	let left_work = Backward {
+		heads,
+		offsets: &offsets[..=middle],
+		qkv,
+		stats,
+		dout,
+		dqkv,
+		scratch,
+	};
 	rayon::join(
 		|| backward_pieces(kernel, left, left_work),
 		|| backward_pieces(kernel, pieces - left, right),
@@ -607,7 +770,13 @@ impl Cache {
 
 	/// Takes up the keys and values of `qkv` [n, 3C] at positions `first..first + n` and attends to all up to each.
 	pub(crate) fn forward(&mut self, kernel: Kernel, first: usize, qkv: &[f32], out: &mut [f32]) {
-		let Self { heads, key_stride, keys, values, scores } = self;
+		let Self {
+			heads,
+			key_stride,
+			keys,
+			values,
+			scores,
+		} = self;
 		let (c, d, width) = (heads.d_model(), heads.d_head, heads.padded_head());
 		let per_head = values.len() / heads.n_heads;
 		for (row, t) in qkv.chunks_exact(3 * c).zip(first..) {

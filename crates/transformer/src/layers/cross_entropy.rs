@@ -4,8 +4,8 @@
 //! Derivation: `derivations/cross_entropy.md`. Source: numeric specification, section 8.
 //! Must not know: how losses are averaged; the backward pass gets the factor 1 / count as an argument.
 
-use crate::kernels::lanes::{Lanes, LANES};
-use crate::kernels::reduce::{fold, row_max, tree};
+use crate::kernels::lanes::Lanes;
+use crate::kernels::reduce::{exponentials, fold, row_max, tree, update, ShiftedExp, Step};
 use crate::kernels::{math, pieces, Kernel, Operation};
 
 struct Rows<'a> {
@@ -31,9 +31,10 @@ impl Operation for Rows<'_> {
 			let target = *target as usize;
 			let distance = logits[target] - max;
 			let sum = match self.gradient {
-				None => tree(fold::<V>(logits, 0.0, f32::NEG_INFINITY, |sum, s| {
-					sum.add(math::exp(s.sub(V::splat(max))))
-				})),
+				None => {
+					let fills = [f32::NEG_INFINITY];
+					tree(fold::<V, 1>(0.0, [&*logits], fills, ShiftedExp(max)))
+				}
 				Some(scale) => row_gradient::<V>(logits, target, max, scale),
 			};
 			*loss = math::ln(V::splat(sum)).to_array()[0] - distance;
@@ -41,31 +42,27 @@ impl Operation for Rows<'_> {
 	}
 }
 
+/// `current factor scale`, in this order.
+#[derive(Clone, Copy)]
+struct Scaled {
+	factor: f32,
+	scale: f32,
+}
+
+impl Step<0> for Scaled {
+	#[inline(always)]
+	fn step<V: Lanes>(self, current: V, []: [V; 0]) -> V {
+		current.mul(V::splat(self.factor)).mul(V::splat(self.scale))
+	}
+}
+
 /// Replaces logits by (p - [j = target]) scale; gives the sum of exponentials.
 #[inline(always)]
 fn row_gradient<V: Lanes>(logits: &mut [f32], target: usize, max: f32, scale: f32) -> f32 {
-	let mut lanes = V::splat(0.0);
-	let (blocks, rest) = logits.as_chunks_mut::<LANES>();
-	for block in blocks {
-		let e = math::exp(V::load(block).sub(V::splat(max)));
-		e.store(block);
-		lanes = lanes.add(e);
-	}
-	if !rest.is_empty() {
-		let e = math::exp(V::load_partial(rest, f32::NEG_INFINITY).sub(V::splat(max)));
-		e.store_partial(rest);
-		lanes = lanes.add(e);
-	}
-	let sum = tree(lanes);
+	let sum = tree(exponentials::<V>(logits, max));
 	let factor = 1.0 / sum;
 	let at_target = (logits[target] * factor - 1.0) * scale;
-	let (blocks, rest) = logits.as_chunks_mut::<LANES>();
-	for block in blocks {
-		V::load(block).mul(V::splat(factor)).mul(V::splat(scale)).store(block);
-	}
-	for e in rest {
-		*e = *e * factor * scale;
-	}
+	update::<V, 0>(logits, [], Scaled { factor, scale });
 	logits[target] = at_target;
 	sum
 }
@@ -80,7 +77,16 @@ pub(crate) fn rows(
 	gradient: Option<f32>,
 ) {
 	let pieces = pieces(logits.len() * 4);
-	rows_pieces(kernel, pieces, Rows { logits, targets, losses, gradient });
+	rows_pieces(
+		kernel,
+		pieces,
+		Rows {
+			logits,
+			targets,
+			losses,
+			gradient,
+		},
+	);
 }
 
 fn rows_pieces(kernel: Kernel, pieces: usize, work: Rows<'_>) {
@@ -88,17 +94,37 @@ fn rows_pieces(kernel: Kernel, pieces: usize, work: Rows<'_>) {
 		kernel.run(work);
 		return;
 	}
-	let Rows { logits, targets, losses, gradient } = work;
+	let Rows {
+		logits,
+		targets,
+		losses,
+		gradient,
+	} = work;
 	let left = pieces / 2;
 	let rows = targets.len() * left / pieces;
 	let width = logits.len() / targets.len();
 	let (logits, logits_right) = logits.split_at_mut(rows * width);
 	let (targets, targets_right) = targets.split_at(rows);
 	let (losses, losses_right) = losses.split_at_mut(rows);
-	let right =
-		Rows { logits: logits_right, targets: targets_right, losses: losses_right, gradient };
+	let right = Rows {
+		logits: logits_right,
+		targets: targets_right,
+		losses: losses_right,
+		gradient,
+	};
 	rayon::join(
-		|| rows_pieces(kernel, left, Rows { logits, targets, losses, gradient }),
+		|| {
+			rows_pieces(
+				kernel,
+				left,
+				Rows {
+					logits,
+					targets,
+					losses,
+					gradient,
+				},
+			)
+		},
 		|| rows_pieces(kernel, pieces - left, right),
 	);
 }

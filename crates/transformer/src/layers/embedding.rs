@@ -42,13 +42,12 @@ impl Operation for Backward<'_> {
 	#[inline(always)]
 	fn run<V: Lanes>(self) {
 		let c = self.c;
-		for ((dx, token), position) in
-			self.dx.chunks_exact(c).zip(self.tokens).zip(self.positions)
+		for ((dx, token), position) in self.dx.chunks_exact(c).zip(self.tokens).zip(self.positions)
 		{
 			let dtoken = &mut self.dtoken_table[*token as usize * c..][..c];
-			reduce::update::<V>(dtoken, dx, V::add);
+			reduce::update::<V, 1>(dtoken, [dx], reduce::Plus);
 			let dposition = &mut self.dposition_table[*position as usize * c..][..c];
-			reduce::update::<V>(dposition, dx, V::add);
+			reduce::update::<V, 1>(dposition, [dx], reduce::Plus);
 		}
 	}
 }
@@ -63,5 +62,12 @@ pub(crate) fn backward(
 	dtoken_table: &mut [f32],
 	dposition_table: &mut [f32],
 ) {
-	kernel.run(Backward { dx, tokens, positions, c, dtoken_table, dposition_table });
+	kernel.run(Backward {
+		dx,
+		tokens,
+		positions,
+		c,
+		dtoken_table,
+		dposition_table,
+	});
 }

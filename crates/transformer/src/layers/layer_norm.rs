@@ -6,11 +6,47 @@
 //! Must not know: where it sits in the model.
 
 use crate::kernels::lanes::{Lanes, LANES};
-use crate::kernels::reduce::{column_sums, fold, fold_pair, tree};
+use crate::kernels::reduce::{column_sums, fold, map, row_sum, tree, update, Step};
 use crate::kernels::{pieces, split_rows, Kernel, Operation};
 
 /// Added to the variance; GPT-2's number.
 pub(crate) const EPSILON: f32 = 1e-5;
+
+/// `current + (x - mean)^2`.
+#[derive(Clone, Copy)]
+struct SquaredDeviation {
+	mean: f32,
+}
+
+impl Step<1> for SquaredDeviation {
+	#[inline(always)]
+	fn step<V: Lanes>(self, current: V, [x]: [V; 1]) -> V {
+		let deviation = x.sub(V::splat(self.mean));
+		deviation.fma(deviation, current)
+	}
+}
+
+/// Mean and 1 / standard deviation of a row.
+#[derive(Clone, Copy)]
+struct Moments {
+	mean: f32,
+	rstd: f32,
+}
+
+impl Moments {
+	#[inline(always)]
+	fn normalised<V: Lanes>(self, x: V) -> V {
+		x.sub(V::splat(self.mean)).mul(V::splat(self.rstd))
+	}
+}
+
+/// `x^ gain + bias`.
+impl Step<3> for Moments {
+	#[inline(always)]
+	fn step<V: Lanes>(self, _: V, [x, gain, bias]: [V; 3]) -> V {
+		self.normalised(x).fma(gain, bias)
+	}
+}
 
 struct Forward<'a> {
 	x: &'a [f32],
@@ -28,33 +64,13 @@ impl Operation for Forward<'_> {
 		let c = self.gain.len();
 		let rows = self.x.chunks_exact(c).zip(self.y.chunks_exact_mut(c));
 		for ((x, y), stats) in rows.zip(self.stats.chunks_exact_mut(2)) {
-			let mean = tree(fold::<V>(x, 0.0, 0.0, V::add)) / c as f32;
+			let mean = row_sum::<V>(x) / c as f32;
 			// Missing lanes are filled with the mean, whose deviation is +0.
-			let squares = fold::<V>(x, 0.0, mean, |sum, x| {
-				let deviation = x.sub(V::splat(mean));
-				deviation.fma(deviation, sum)
-			});
-			let rstd = 1.0 / (tree(squares) / c as f32 + EPSILON).sqrt();
+			let squares = tree(fold::<V, 1>(0.0, [x], [mean], SquaredDeviation { mean }));
+			let rstd = 1.0 / (squares / c as f32 + EPSILON).sqrt();
 			stats[0] = mean;
 			stats[1] = rstd;
-			let normalise = |x: V, gain: V, bias: V| {
-				x.sub(V::splat(mean)).mul(V::splat(rstd)).fma(gain, bias)
-			};
-			let (x, x_rest) = x.as_chunks::<LANES>();
-			let (y, y_rest) = y.as_chunks_mut::<LANES>();
-			let (gain, gain_rest) = self.gain.as_chunks::<LANES>();
-			let (bias, bias_rest) = self.bias.as_chunks::<LANES>();
-			for (((x, y), gain), bias) in x.iter().zip(y).zip(gain).zip(bias) {
-				normalise(V::load(x), V::load(gain), V::load(bias)).store(y);
-			}
-			if !x_rest.is_empty() {
-				normalise(
-					V::load_partial(x_rest, 0.0),
-					V::load_partial(gain_rest, 0.0),
-					V::load_partial(bias_rest, 0.0),
-				)
-				.store_partial(y_rest);
-			}
+			map::<V, 3>(y, [x, self.gain, self.bias], Moments { mean, rstd });
 		}
 	}
 }
@@ -69,7 +85,17 @@ pub(crate) fn forward(
 	stats: &mut [f32],
 ) {
 	let rows = x.len() / gain.len();
-	forward_pieces(kernel, pieces(x.len()).min(rows.max(1)), Forward { x, gain, bias, y, stats });
+	forward_pieces(
+		kernel,
+		pieces(x.len()).min(rows.max(1)),
+		Forward {
+			x,
+			gain,
+			bias,
+			y,
+			stats,
+		},
+	);
 }
 
 fn forward_pieces(kernel: Kernel, pieces: usize, work: Forward<'_>) {
@@ -77,17 +103,80 @@ fn forward_pieces(kernel: Kernel, pieces: usize, work: Forward<'_>) {
 		kernel.run(work);
 		return;
 	}
-	let Forward { x, gain, bias, y, stats } = work;
+	let Forward {
+		x,
+		gain,
+		bias,
+		y,
+		stats,
+	} = work;
 	let left = pieces / 2;
 	let rows = stats.len() / 2 * left / pieces;
 	let (x, x_right) = x.split_at(rows * gain.len());
 	let (y, y_right) = y.split_at_mut(rows * gain.len());
 	let (stats, stats_right) = stats.split_at_mut(rows * 2);
-	let right = Forward { x: x_right, gain, bias, y: y_right, stats: stats_right };
+	let right = Forward {
+		x: x_right,
+		gain,
+		bias,
+		y: y_right,
+		stats: stats_right,
+	};
 	rayon::join(
-		|| forward_pieces(kernel, left, Forward { x, gain, bias, y, stats }),
+		|| {
+			forward_pieces(
+				kernel,
+				left,
+				Forward {
+					x,
+					gain,
+					bias,
+					y,
+					stats,
+				},
+			)
+		},
 		|| forward_pieces(kernel, pieces - left, right),
 	);
+}
+
+/// `current + dy gain`.
+#[derive(Clone, Copy)]
+struct PlusProduct;
+
+impl Step<2> for PlusProduct {
+	#[inline(always)]
+	fn step<V: Lanes>(self, current: V, [dy, gain]: [V; 2]) -> V {
+		current.add(dy.mul(gain))
+	}
+}
+
+/// `current + dy gain x^`, the last product fused.
+#[derive(Clone, Copy)]
+struct NormalisedProduct(Moments);
+
+impl Step<3> for NormalisedProduct {
+	#[inline(always)]
+	fn step<V: Lanes>(self, current: V, [dy, gain, x]: [V; 3]) -> V {
+		dy.mul(gain).fma(self.0.normalised(x), current)
+	}
+}
+
+/// `current + (dy gain - a - x^ b) rstd`.
+#[derive(Clone, Copy)]
+struct InputGradient {
+	moments: Moments,
+	a: f32,
+	minus_b: f32,
+}
+
+impl Step<3> for InputGradient {
+	#[inline(always)]
+	fn step<V: Lanes>(self, current: V, [dy, gain, x]: [V; 3]) -> V {
+		let centred = dy.mul(gain).sub(V::splat(self.a));
+		let scaled = V::splat(self.minus_b).fma(self.moments.normalised(x), centred);
+		current.add(scaled.mul(V::splat(self.moments.rstd)))
+	}
 }
 
 struct Backward<'a> {
@@ -103,49 +192,31 @@ impl Operation for Backward<'_> {
 
 	#[inline(always)]
 	fn run<V: Lanes>(self) {
-		let c = self.gain.len();
+		let (c, gain) = (self.gain.len(), self.gain);
 		let rows = self.dy.chunks_exact(c).zip(self.x.chunks_exact(c));
-		for (((dy, x), dx), stats) in
-			rows.zip(self.dx.chunks_exact_mut(c)).zip(self.stats.chunks_exact(2))
+		for (((dy, x), dx), stats) in rows
+			.zip(self.dx.chunks_exact_mut(c))
+			.zip(self.stats.chunks_exact(2))
 		{
-			let (mean, rstd) = (V::splat(stats[0]), V::splat(stats[1]));
-			// a = mean of dy gain, b = mean of dy gain x^.
-			let a = tree(fold_pair::<V>(dy, self.gain, |sum, dy, gain| sum.add(dy.mul(gain))));
-			let mut b = V::splat(0.0);
-			let (dy_blocks, dy_rest) = dy.as_chunks::<LANES>();
-			let (x_blocks, x_rest) = x.as_chunks::<LANES>();
-			let (gain_blocks, gain_rest) = self.gain.as_chunks::<LANES>();
-			let (dx_blocks, dx_rest) = dx.as_chunks_mut::<LANES>();
-			let normalised = |x: V| x.sub(mean).mul(rstd);
-			for ((dy, x), gain) in dy_blocks.iter().zip(x_blocks).zip(gain_blocks) {
-				b = V::load(dy).mul(V::load(gain)).fma(normalised(V::load(x)), b);
-			}
-			if !dy_rest.is_empty() {
-				let dgained =
-					V::load_partial(dy_rest, 0.0).mul(V::load_partial(gain_rest, 0.0));
-				b = dgained.fma(normalised(V::load_partial(x_rest, stats[0])), b);
-			}
-			let a = V::splat(a / c as f32);
-			let minus_b = V::splat(tree(b) / c as f32).neg();
-			// dx += (dy gain - a - x^ b) rstd
-			let step = |dy: V, x: V, gain: V, dx: V| {
-				let centred = dy.mul(gain).sub(a);
-				dx.add(minus_b.fma(normalised(x), centred).mul(rstd))
+			let moments = Moments {
+				mean: stats[0],
+				rstd: stats[1],
 			};
-			for (((dy, x), gain), dx) in
-				dy_blocks.iter().zip(x_blocks).zip(gain_blocks).zip(dx_blocks)
-			{
-				step(V::load(dy), V::load(x), V::load(gain), V::load(dx)).store(dx);
-			}
-			if !dy_rest.is_empty() {
-				step(
-					V::load_partial(dy_rest, 0.0),
-					V::load_partial(x_rest, 0.0),
-					V::load_partial(gain_rest, 0.0),
-					V::load_partial(dx_rest, 0.0),
-				)
-				.store_partial(dx_rest);
-			}
+			// a = mean of dy gain, b = mean of dy gain x^.
+			let a = tree(fold::<V, 2>(0.0, [dy, gain], [0.0; 2], PlusProduct)) / c as f32;
+			let fills = [0.0, 0.0, moments.mean];
+			let b = tree(fold::<V, 3>(
+				0.0,
+				[dy, gain, x],
+				fills,
+				NormalisedProduct(moments),
+			));
+			let step = InputGradient {
+				moments,
+				a,
+				minus_b: -(b / c as f32),
+			};
+			update::<V, 3>(dx, [dy, gain, x], step);
 		}
 	}
 }
@@ -169,14 +240,21 @@ impl Operation for GainGradient<'_> {
 		for dgain in self.dgain.chunks_mut(LANES) {
 			let columns = first..first + dgain.len();
 			let mut sum = V::load_partial(dgain, 0.0);
-			let rows = self.dy.chunks_exact(self.c).zip(self.x.chunks_exact(self.c));
+			let rows = self
+				.dy
+				.chunks_exact(self.c)
+				.zip(self.x.chunks_exact(self.c));
 			for ((dy, x), stats) in rows.zip(self.stats.chunks_exact(2)) {
 				let (dy, x) = (&dy[columns.clone()], &x[columns.clone()]);
 				let (dy, x) = match (dy.first_chunk(), x.first_chunk()) {
 					(Some(dy), Some(x)) => (V::load(dy), V::load(x)),
 					_ => (V::load_partial(dy, 0.0), V::load_partial(x, 0.0)),
 				};
-				sum = dy.fma(x.sub(V::splat(stats[0])).mul(V::splat(stats[1])), sum);
+				let moments = Moments {
+					mean: stats[0],
+					rstd: stats[1],
+				};
+				sum = dy.fma(moments.normalised(x), sum);
 			}
 			sum.store_partial(dgain);
 			first += dgain.len();
@@ -197,12 +275,30 @@ pub(crate) fn backward(
 ) {
 	let c = gain.len();
 	column_sums(kernel, dy, dbias);
-	split_rows(dgain, 1, pieces(dy.len()).min(c.div_ceil(LANES)), &|first, dgain| {
-		kernel.run(GainGradient { dy, x, stats, c, first, dgain });
-	});
+	split_rows(
+		dgain,
+		1,
+		pieces(dy.len()).min(c.div_ceil(LANES)),
+		&|first, dgain| {
+			kernel.run(GainGradient {
+				dy,
+				x,
+				stats,
+				c,
+				first,
+				dgain,
+			});
+		},
+	);
 	split_rows(dx, c, pieces(dy.len()), &|first, dx| {
 		let (from, to) = (first * c, first * c + dx.len());
 		let stats = &stats[first * 2..to / c * 2];
-		kernel.run(Backward { dy: &dy[from..to], x: &x[from..to], stats, gain, dx });
+		kernel.run(Backward {
+			dy: &dy[from..to],
+			x: &x[from..to],
+			stats,
+			gain,
+			dx,
+		});
 	});
 }

@@ -14,7 +14,10 @@ pub(crate) fn forward(kernel: Kernel, x: &[f32], w: &[f32], b: &[f32], y: &mut [
 	let outputs = b.len();
 	let inputs = w.len() / outputs;
 	let rows = x.len() / inputs;
-	let (x, w) = (Matrix::new(x, rows, inputs), Matrix::new(w, inputs, outputs));
+	let (x, w) = (
+		Matrix::new(x, rows, inputs),
+		Matrix::new(w, inputs, outputs),
+	);
 	matmul(kernel, x, w, Some(b), Start::Zero, y);
 }
 
@@ -31,7 +34,10 @@ pub(crate) fn backward(
 	let outputs = db.len();
 	let inputs = w.len() / outputs;
 	let rows = x.len() / inputs;
-	let (x, w) = (Matrix::new(x, rows, inputs), Matrix::new(w, inputs, outputs));
+	let (x, w) = (
+		Matrix::new(x, rows, inputs),
+		Matrix::new(w, inputs, outputs),
+	);
 	let dy_matrix = Matrix::new(dy, rows, outputs);
 	// dx = dy W^T
 	matmul(kernel, dy_matrix, w.transposed(), None, Start::Zero, dx);

@@ -28,7 +28,12 @@ impl TrainState {
 	/// Before the first step: moments are zero.
 	pub fn new(parameters: Parameters) -> Self {
 		let n = parameters.as_slice().len();
-		Self { parameters, first_moment: vec![0.0; n], second_moment: vec![0.0; n], step: 0 }
+		Self {
+			parameters,
+			first_moment: vec![0.0; n],
+			second_moment: vec![0.0; n],
+			step: 0,
+		}
 	}
 
 	/// Steps taken.
@@ -66,7 +71,10 @@ impl TrainState {
 		] {
 			for value in values {
 				if !value.is_finite() {
-					return Err(Error::NotFinite { quantity, step: self.step });
+					return Err(Error::NotFinite {
+						quantity,
+						step: self.step,
+					});
 				}
 				bytes.extend(value.to_le_bytes());
 			}
@@ -82,7 +90,12 @@ impl TrainState {
 	/// - [`Error::NotFinite`]
 	pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
 		let bad = |defect| Error::BadState { defect };
-		let short = || bad(StateDefect::Length { expected: HEADER, got: bytes.len() });
+		let short = || {
+			bad(StateDefect::Length {
+				expected: HEADER,
+				got: bytes.len(),
+			})
+		};
 		let (magic, rest) = bytes.split_first_chunk::<8>().ok_or_else(short)?;
 		if *magic != MAGIC {
 			return Err(bad(StateDefect::Magic));
@@ -104,12 +117,18 @@ impl TrainState {
 		// n is at most 2^30.
 		let expected = HEADER + 12 * n;
 		if bytes.len() != expected {
-			return Err(bad(StateDefect::Length { expected, got: bytes.len() }));
+			return Err(bad(StateDefect::Length {
+				expected,
+				got: bytes.len(),
+			}));
 		}
 		let (numbers, _) = rest.as_chunks::<4>();
-		let mut thirds = numbers
-			.chunks_exact(n)
-			.map(|third| third.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect::<Vec<_>>());
+		let mut thirds = numbers.chunks_exact(n).map(|third| {
+			third
+				.iter()
+				.map(|bytes| f32::from_le_bytes(*bytes))
+				.collect::<Vec<_>>()
+		});
 		let (parameters, first_moment, second_moment) =
 			match (thirds.next(), thirds.next(), thirds.next()) {
 				(Some(p), Some(m), Some(v)) => (p, m, v),
@@ -117,12 +136,23 @@ impl TrainState {
 			};
 		let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
 		if !finite(&first_moment) || !finite(&second_moment) {
-			return Err(Error::NotFinite { quantity: Quantity::Moment, step });
+			return Err(Error::NotFinite {
+				quantity: Quantity::Moment,
+				step,
+			});
 		}
-		if let Some(index) = second_moment.iter().position(|value| value.is_sign_negative()) {
+		if let Some(index) = second_moment
+			.iter()
+			.position(|value| value.is_sign_negative())
+		{
 			return Err(bad(StateDefect::NegativeSecondMoment { index }));
 		}
 		let parameters = Parameters::from_vec(config, parameters)?;
-		Ok(Self { parameters, first_moment, second_moment, step })
+		Ok(Self {
+			parameters,
+			first_moment,
+			second_moment,
+			step,
+		})
 	}
 }

@@ -173,11 +173,11 @@ proptest! {
 	#[test]
 	fn no_sequence_of_calls_breaks_an_invariant(steps in prop::collection::vec(step(), 1..60)) {
 		externalities().execute_with(|| -> Result<(), TestCaseError> {
-			let issuance = Balances::total_issuance();
 			for (block, step) in (2u32..).zip(&steps) {
 				System::set_block_number(block);
 				System::reset_events();
 				let before = total_balances();
+				let issuance = Balances::total_issuance();
 				let root = sp_io::storage::root(sp_runtime::StateVersion::V1);
 				let (who, call) = call(step);
 				match call.dispatch_bypass_filter(signed_by(&who)) {
@@ -190,8 +190,14 @@ proptest! {
 					Ok(_) => {},
 				}
 				prop_assert_eq!(Artworks::do_try_state(), Ok(()));
-				prop_assert_eq!(Balances::total_issuance(), issuance);
-				prop_assert_eq!(total_balances().values().sum::<Balance>(), issuance);
+				// A transfer that kills an account burns its dust; that is the bank's affair. Our calls keep every unit.
+				if !matches!(step, Step::Pay { .. }) {
+					prop_assert_eq!(Balances::total_issuance(), issuance);
+				}
+				prop_assert_eq!(
+					total_balances().values().sum::<Balance>(),
+					Balances::total_issuance()
+				);
 			}
 			Ok(())
 		})?;
