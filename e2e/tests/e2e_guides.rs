@@ -98,6 +98,7 @@ impl Reader {
 		let task = text(summary.task.as_ref().context("no task")?, "task")?;
 		let variables = [
 			("NODE", line.network.node(own)?.url()),
+			("VALIDATOR", "//Bob".into()),
 			("WORK", work),
 			("VERSION", version),
 			("TASK", task.to_owned()),
@@ -142,21 +143,16 @@ impl Reader {
 	}
 }
 
-/// Identities in lines that name what they are of.
+/// Identities in lines of a name and an identity, such as `work  0x…`.
 fn take_identities(printed: &str, variables: &mut Variables) {
 	for line in printed.lines() {
-		let words: Vec<&str> = line
-			.split(|c: char| c.is_whitespace() || matches!(c, ':' | '"' | ',' | '(' | ')' | '='))
-			.filter(|word| !word.is_empty())
-			.collect();
-		let Some(identity) = words.iter().find(|word| is_identity(word)) else {
+		let mut words = line.split_whitespace();
+		let (Some(name), Some(identity), None) = (words.next(), words.next(), words.next()) else {
 			continue;
 		};
-		let named = PRINTED
-			.iter()
-			.find(|(name, _)| words.iter().any(|word| word.eq_ignore_ascii_case(name)));
-		if let Some((_, variable)) = named {
-			variables.insert(variable, (*identity).to_owned());
+		let printed = PRINTED.iter().find(|(printed, _)| *printed == name);
+		if let (Some((_, variable)), true) = (printed, is_identity(identity)) {
+			variables.insert(variable, identity.to_owned());
 		}
 	}
 }

@@ -5,7 +5,7 @@ use std::{
 	collections::HashMap,
 	sync::{
 		atomic::{AtomicUsize, Ordering},
-		Arc, Mutex,
+		Arc, Mutex, Weak,
 	},
 	time::Duration,
 };
@@ -15,7 +15,7 @@ use trainer::*;
 #[derive(Clone, Default)]
 pub struct Network {
 	archive: Arc<Mutex<HashMap<Hash, Vec<u8>>>>,
-	stores: Arc<Mutex<Vec<Arc<Store>>>>,
+	stores: Arc<Mutex<Vec<Weak<Store>>>>,
 	/// Panics instead of answering this blob.
 	pub cursed: Arc<Mutex<Option<Hash>>>,
 	pub blobs_asked: Arc<AtomicUsize>,
@@ -32,9 +32,9 @@ impl Network {
 		self.archive.lock().unwrap().remove(hash)
 	}
 
-	/// A store's vectors can be had by everybody from now on.
+	/// A store's vectors can be had by everybody as long as it is open.
 	pub fn join(&self, store: &Arc<Store>) {
-		self.stores.lock().unwrap().push(store.clone());
+		self.stores.lock().unwrap().push(Arc::downgrade(store));
 	}
 
 	/// Archives documents as a shard in chunks of `size` bytes.
@@ -53,7 +53,7 @@ impl Peers for Network {
 		let stores = self.stores.lock().unwrap();
 		let mut found = stores
 			.iter()
-			.filter_map(|store| store.leaves(root).unwrap());
+			.filter_map(|store| store.upgrade()?.leaves(root).unwrap());
 		found
 			.next()
 			.map(|value| Served {
@@ -72,7 +72,7 @@ impl Peers for Network {
 		let stores = self.stores.lock().unwrap();
 		let mut found = stores
 			.iter()
-			.filter_map(|store| store.chunks(root, first, count).unwrap());
+			.filter_map(|store| store.upgrade()?.chunks(root, first, count).unwrap());
 		found
 			.next()
 			.map(|value| Served {

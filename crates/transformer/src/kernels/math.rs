@@ -86,13 +86,13 @@ pub(crate) fn tanh<V: Arithmetic>(x: V) -> V {
 	let magnitude = x.abs();
 	let square = x.mul(x);
 	let small = x.mul(square).fma(horner(square, &TANH), x);
-	// 1 - 2 / (e^2|x| + 1), with the sign put back.
+	// 1 - 2 / (e^2|x| + 1); the sign is put back last, which also keeps that of zero.
 	let one = V::splat(1.0);
 	let e = exp(magnitude.add(magnitude));
 	let large = one.sub(V::splat(2.0).div(e.add(one)));
+	let value = V::select_less(magnitude, V::splat(0.55), small, large);
 	let sign = V::int_and(x.to_bits(), V::int_splat(i32::MIN));
-	let large = V::from_bits(V::int_or(large.to_bits(), sign));
-	V::select_less(magnitude, V::splat(0.55), small, large)
+	V::from_bits(V::int_or(value.to_bits(), sign))
 }
 
 /// ln x; minus infinity at 0, NaN below.

@@ -19,7 +19,7 @@ pub(crate) mod reduce;
 mod x86;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use core::ops::Range;
 
