@@ -46,12 +46,12 @@ pub enum Error {
 	#[error("the operating system gives no random numbers ({0}); give --seed")]
 	Random(getrandom::Error),
 	/// A text field's limit.
-	#[error("{field}: {source}")]
+	#[error("{field}: {fault}")]
 	Text {
 		/// The field.
 		field: &'static str,
 		/// Its limit and the text's length.
-		source: TextTooLong,
+		fault: TextTooLong,
 	},
 	/// An identity that the chain does not know.
 	#[error("no {what} {id} on this chain; {hint}")]
@@ -188,7 +188,7 @@ impl Error {
 
 	/// An error of a text that is too long for `field`.
 	pub fn text(field: &'static str) -> impl FnOnce(TextTooLong) -> Self {
-		move |source| Error::Text { field, source }
+		move |fault| Error::Text { field, fault }
 	}
 }
 

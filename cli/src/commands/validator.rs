@@ -298,7 +298,6 @@ async fn status(context: &Context, stash: Option<AccountId>) -> Result<()> {
 		.collect();
 	let era_points = points
 		.individual
-		.0
 		.iter()
 		.find(|(account, _)| *account == key)
 		.map_or(0, |(_, points)| *points);

@@ -51,9 +51,11 @@ impl JobKey {
 		(self.genesis, self.task, self.trainer) == (other.genesis, other.task, other.trainer)
 	}
 
-	/// Whether both keys ask the same question, perhaps in different phases: `Aggregate` and `Challenge` do.
+	/// Whether both keys ask the same question in different phases, as `Aggregate` and `Challenge` do.
 	pub(crate) fn same_question(&self, other: &JobKey) -> bool {
-		self.same_line(other) && (self.round, self.digest) == (other.round, other.digest)
+		let aggregates = |phase| matches!(phase, Phase::Aggregate | Phase::Challenge);
+		let alike = self.phase == other.phase || aggregates(self.phase) && aggregates(other.phase);
+		alike && self.same_line(other) && (self.round, self.digest) == (other.round, other.digest)
 	}
 }
 

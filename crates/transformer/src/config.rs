@@ -51,7 +51,7 @@ impl Config {
 				});
 			}
 		}
-		if self.d_model % self.n_heads != 0 {
+		if !self.d_model.is_multiple_of(self.n_heads) {
 			let (d_model, n_heads) = (self.d_model, self.n_heads);
 			return Err(Error::HeadsDoNotDivide { d_model, n_heads });
 		}

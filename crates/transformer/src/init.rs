@@ -125,5 +125,6 @@ mod tests {
 		assert_eq!(bits, FIRST_OF_SEED_7);
 	}
 
-	const FIRST_OF_SEED_7: [u32; 4] = [0, 0, 0, 0];
+	/// Changes only with the numeric specification.
+	const FIRST_OF_SEED_7: [u32; 4] = [0xba9a_f82a, 0x3cc8_d27e, 0xbc72_57f2, 0x3bc2_2b82];
 }

@@ -190,13 +190,13 @@ impl World {
 		}
 	}
 
-	/// An engine that gives up waiting at once and tries again at once.
+	/// An engine that gives up waiting at once and tries again very soon.
 	pub fn engine(&self, dir: &std::path::Path, threads: usize) -> Engine {
 		let config = EngineConfig {
 			threads,
 			hold_patience: Duration::ZERO,
-			retry_first: Duration::ZERO,
-			retry_longest: Duration::ZERO,
+			retry_first: Duration::from_millis(1),
+			retry_longest: Duration::from_millis(1),
 			allow_soft_fma: true,
 			..EngineConfig::new(dir)
 		};

@@ -65,6 +65,11 @@ fn decoding_prefill_and_whole_passes_give_the_same_bits() {
 	}
 }
 
+/// Changes only with the numeric specification.
+const FROZEN_TOKENS: [u32; 22] = [
+	8, 23, 65, 65, 23, 65, 60, 39, 39, 20, 51, 8, 16, 23, 69, 65, 51, 30, 65, 26, 16, 65,
+];
+
 #[test]
 fn tokens_do_not_depend_on_kernel_or_threads() {
 	let model = model();
@@ -77,7 +82,7 @@ fn tokens_do_not_depend_on_kernel_or_threads() {
 		tokens
 	};
 	let want = run(Kernel::Scalar);
-	assert!(!want.is_empty());
+	assert_eq!(want, FROZEN_TOKENS);
 	for threads in 1..=4 {
 		let pool = rayon::ThreadPoolBuilder::new()
 			.num_threads(threads)

@@ -10,6 +10,9 @@
 //! Must not know: layers. Source: numeric specification, section 3; blocking after Goto and van de Geijn 2008.
 //! Invariants: lengths are checked against dimensions before any pointer is made.
 
+// Rows and lanes of a tile are counted: an iterator would hide that the same index runs through several arrays.
+#![allow(clippy::needless_range_loop)]
+
 use core::mem::MaybeUninit;
 use core::ops::Range;
 

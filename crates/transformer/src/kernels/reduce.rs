@@ -75,7 +75,7 @@ pub(crate) fn fold<V: Lanes, const N: usize>(
 	for index in 0..inputs[0].len() / LANES {
 		lanes = step.step(lanes, blocks(inputs, index));
 	}
-	if inputs[0].len() % LANES != 0 {
+	if !inputs[0].len().is_multiple_of(LANES) {
 		lanes = step.step(lanes, rests(inputs, fills));
 	}
 	lanes
