@@ -184,12 +184,17 @@ mod tests {
 		assert_eq!(money("0.000000000001"), Ok(1));
 		assert_eq!(money("12.50"), Ok(12_500_000_000_000));
 		assert_eq!(money("1.0000000000000000"), Ok(UNIT));
-		assert_eq!(money("9007199254740993.000000000001").map(|m| m % 10), Ok(1));
+		assert_eq!(
+			money("9007199254740993.000000000001").map(|m| m % 10),
+			Ok(1)
+		);
 	}
 
 	#[test]
 	fn what_is_no_money_is_refused_by_name() {
-		for text in ["", ".", "1.", ".5", "-1", "+1", "1e3", "1 000", "1,5", "1.2.3", "LLM", "٣"] {
+		for text in [
+			"", ".", "1.", ".5", "-1", "+1", "1e3", "1 000", "1,5", "1.2.3", "LLM", "٣",
+		] {
 			assert!(
 				matches!(money(text), Err(DecimalError::NotDecimal { .. })),
 				"{text}"
@@ -203,7 +208,10 @@ mod tests {
 			})
 		);
 		let text = "340282366920938463463374608";
-		assert_eq!(money(text), Err(DecimalError::TooLarge { text: text.into() }));
+		assert_eq!(
+			money(text),
+			Err(DecimalError::TooLarge { text: text.into() })
+		);
 	}
 
 	#[test]

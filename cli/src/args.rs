@@ -11,7 +11,12 @@ use std::path::PathBuf;
 
 /// Train language models together, and register, sell and verify what they make.
 #[derive(Debug, Parser)]
-#[command(name = "llmchain", version, propagate_version = true, max_term_width = 100)]
+#[command(
+	name = "llmchain",
+	version,
+	propagate_version = true,
+	max_term_width = 100
+)]
 pub struct Cli {
 	/// Options of every command.
 	#[command(flatten)]
@@ -164,13 +169,22 @@ mod tests {
 	fn wrong_usage_is_refused() {
 		for (line, kind) in [
 			("dataset publish", ErrorKind::MissingRequiredArgument),
-			("dataset publish --corpus tang a.txt", ErrorKind::ArgumentConflict),
-			("dataset publish a.txt --title T", ErrorKind::MissingRequiredArgument),
+			(
+				"dataset publish --corpus tang a.txt",
+				ErrorKind::ArgumentConflict,
+			),
+			(
+				"dataset publish a.txt --title T",
+				ErrorKind::MissingRequiredArgument,
+			),
 			("generate --prompt x", ErrorKind::MissingRequiredArgument),
 			("task show 0x12", ErrorKind::ValueValidation),
 			("work list ID --price 1e3", ErrorKind::ValueValidation),
 			("work register a.txt", ErrorKind::MissingRequiredArgument),
-			("validator validate --commission 101", ErrorKind::ValueValidation),
+			(
+				"validator validate --commission 101",
+				ErrorKind::ValueValidation,
+			),
 			("account fund nobody 5", ErrorKind::ValueValidation),
 			("fly", ErrorKind::InvalidSubcommand),
 		] {
@@ -183,7 +197,8 @@ mod tests {
 
 	#[test]
 	fn numbers_arrive_exactly() {
-		let line = format!("task create --model m --dataset {ID} --learning-rate 0.002 --outer-lr 0.7");
+		let line =
+			format!("task create --model m --dataset {ID} --learning-rate 0.002 --outer-lr 0.7");
 		let Command::Task(task::Command::Create(options)) = parse(&line).unwrap().command else {
 			panic!("another command");
 		};

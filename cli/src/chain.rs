@@ -91,12 +91,41 @@ pub enum ChainError {
 impl<E: Into<subxt::Error>> From<E> for ChainError {
 	fn from(error: E) -> Self {
 		let error = error.into();
-		let text = error.to_string();
-		if text.contains("not compatible") || text.contains("ncompatible") {
-			return ChainError::Incompatible { part: text };
+		if is_incompatible(&error) {
+			return ChainError::Incompatible {
+				part: error.to_string(),
+			};
 		}
 		ChainError::Client(Box::new(error))
 	}
+}
+
+/// Whether subxt found that the node's types, calls or methods are not those of `metadata.scale`.
+fn is_incompatible(error: &subxt::Error) -> bool {
+	use subxt::{
+		error::{ConstantError, ExtrinsicError, RuntimeApiError, StorageError},
+		Error,
+	};
+	matches!(
+		error,
+		Error::ExtrinsicError(
+			ExtrinsicError::IncompatibleCodegen
+				| ExtrinsicError::PalletNameNotFound(_)
+				| ExtrinsicError::CallNameNotFound { .. }
+		) | Error::RuntimeApiError(
+			RuntimeApiError::IncompatibleCodegen
+				| RuntimeApiError::TraitNotFound(_)
+				| RuntimeApiError::MethodNotFound { .. }
+		) | Error::StorageError(
+			StorageError::IncompatibleCodegen
+				| StorageError::PalletNameNotFound(_)
+				| StorageError::StorageEntryNotFound { .. }
+		) | Error::ConstantError(
+			ConstantError::IncompatibleCodegen
+				| ConstantError::PalletNameNotFound(_)
+				| ConstantError::ConstantNameNotFound { .. }
+		)
+	)
 }
 
 /// A connection to a node.
@@ -115,7 +144,8 @@ impl Chain {
 	pub async fn connect(url: &str, in_block: bool) -> Result<Self, ChainError> {
 		let connect = |reason: String| ChainError::Connect {
 			url: url.to_owned(),
-			reason,
+			// Each layer of the client repeats whose error it is.
+			reason: reason.replace("RPC error: client error: ", ""),
 		};
 		let rpc = RpcClient::from_insecure_url(url)
 			.await
@@ -134,11 +164,6 @@ impl Chain {
 	/// Hash of the first block, which names the chain.
 	pub fn genesis(&self) -> Hash {
 		self.client.genesis_hash()
-	}
-
-	/// Whether transactions count as done once in a block.
-	pub fn is_in_block(&self) -> bool {
-		self.in_block
 	}
 
 	/// The chain after its best block.

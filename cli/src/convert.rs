@@ -67,7 +67,17 @@ pub fn model_id(
 	tokenizer: &Hash,
 	seed: &Hash,
 ) -> ModelId {
-	blake2(&(b"llmchain/model/1", creator, name, architecture, tokenizer, seed).encode())
+	blake2(
+		&(
+			b"llmchain/model/1",
+			creator,
+			name,
+			architecture,
+			tokenizer,
+			seed,
+		)
+			.encode(),
+	)
 }
 
 /// The bytes that a trainer's key signs so that `account` may register it (pallet-training).
@@ -182,9 +192,10 @@ pub fn licence(licence: &DatasetLicence) -> &str {
 
 /// Version and receipt that a work cites.
 pub fn made_with(cited: Option<(VersionId, Hash)>) -> Value {
-	cited.map_or(Value::Null, |(version, receipt)| {
-		json!({ "version": version, "receipt": receipt })
-	})
+	cited.map_or(
+		Value::Null,
+		|(version, receipt)| json!({ "version": version, "receipt": receipt }),
+	)
 }
 
 /// A shard of a manifest.
@@ -268,7 +279,11 @@ pub fn round_json(round: &RoundView) -> Value {
 
 /// Members whose updates are in the aggregate.
 pub fn survivors(round: &RoundView) -> usize {
-	round.members.iter().filter(|member| member.survived).count()
+	round
+		.members
+		.iter()
+		.filter(|member| member.survived)
+		.count()
 }
 
 /// Numbers of a local training as people type them.

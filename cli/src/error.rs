@@ -3,10 +3,7 @@
 //! Must not know: how errors are shown. Invariant: [`Error::name`] is the chain's own name of a refusal, so that scripts tell
 //! refusals apart without reading prose.
 
-use crate::{
-	amount::DecimalError, chain::ChainError, history::HistoryError, keys::KeyError,
-	receipt::ReceiptError,
-};
+use crate::{chain::ChainError, history::HistoryError, keys::KeyError, receipt::ReceiptError};
 use llmchain_primitives::text::TextTooLong;
 use std::{io, path::PathBuf};
 use thiserror::Error;
@@ -20,9 +17,6 @@ pub enum Error {
 	/// The signer's key, or an account.
 	#[error(transparent)]
 	Key(#[from] KeyError),
-	/// A decimal number.
-	#[error(transparent)]
-	Decimal(#[from] DecimalError),
 	/// A receipt.
 	#[error(transparent)]
 	Receipt(#[from] ReceiptError),
@@ -119,7 +113,9 @@ pub enum Error {
 		hash: String,
 	},
 	/// The archive answered with other bytes.
-	#[error("the node answered blob {hash} with other bytes; do not trust it, ask another (--url)")]
+	#[error(
+		"the node answered blob {hash} with other bytes; do not trust it, ask another (--url)"
+	)]
 	WrongBlob {
 		/// Hash of the blob.
 		hash: String,

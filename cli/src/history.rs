@@ -152,7 +152,11 @@ impl History {
 
 	/// Datasets that its rounds trained on.
 	pub fn datasets(&self) -> Vec<DatasetId> {
-		let mut datasets: Vec<_> = self.made.iter().map(|made| made.task.spec.dataset).collect();
+		let mut datasets: Vec<_> = self
+			.made
+			.iter()
+			.map(|made| made.task.spec.dataset)
+			.collect();
 		datasets.sort();
 		datasets.dedup();
 		datasets
@@ -255,3 +259,6 @@ fn record(made: &Made) -> trainer::RoundRecord {
 		evaluation: made.version.evaluation,
 	}
 }
+
+#[cfg(test)]
+mod tests;

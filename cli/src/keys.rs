@@ -223,10 +223,113 @@ fn read(path: &Path) -> Result<String, KeyError> {
 mod tests {
 	use super::*;
 
+	const SECRET: &str = "0x1111111111111111111111111111111111111111111111111111111111111111";
+	const ADDRESS: &str = "5DtDLm5rQHShDqojQpsvcN8tRXHVFaecfDoRet1SU6BFD9Fi";
+	/// `SECRET` under the password `correct horse`, made by a Python program of scrypt and NaCl's secretbox.
+	const ENCODED: &str = "v67LPL/jKT+L4ufeEkeN2GHLOB/cf6i0pys1g7dRuOQAgAAAAQAAAAgAAAB4N3tSV1e0lEJ/iQFPl9eZKPOTjRTrUeKmGwxaGqIayiSxPNko/3GN8okP+iAYz+WOm/w5zmY88snEq1+Yt3Uw9t9e6z/3lM2kWNs0sVv8l8Oi1OC5oFfJ3WamF2hKkp9f/8U4V4RTgsuNxc+hDkPfd6RGjr9ics1IMvPdTGTMSfcRPbS++CM78b3nBFVV+q5eb0gDMkbHqni2Wb7Z";
+
+	/// A folder with a key file and a password file; the source of both.
+	fn files(encoded: &str, password: &str) -> (tempfile::TempDir, KeySource) {
+		let folder = tempfile::tempdir().unwrap();
+		let (file, password_file) = (
+			folder.path().join("key.json"),
+			folder.path().join("password"),
+		);
+		let json = serde_json::json!({
+			"encoded": encoded,
+			"encoding": {
+				"content": ["pkcs8", "sr25519"],
+				"type": ["scrypt", "xsalsa20-poly1305"],
+				"version": "3",
+			},
+			"address": ADDRESS,
+			"meta": {},
+		});
+		fs::write(&file, json.to_string()).unwrap();
+		fs::write(&password_file, password).unwrap();
+		let source = KeySource {
+			suri: None,
+			file: Some(file),
+			password_file: Some(password_file),
+		};
+		(folder, source)
+	}
+
 	#[test]
-	#[ignore]
-	fn print_public() {
-		let p = from_suri(&format!("0x{}", "11".repeat(32))).unwrap();
-		println!("{} {}", hex::encode(p.public_key().0), account_of(&p));
+	fn an_exported_account_opens_with_its_password() {
+		let (_folder, source) = files(ENCODED, "correct horse\n");
+		assert_eq!(source.account().unwrap().to_string(), ADDRESS);
+		let pair = source.keypair().unwrap();
+		assert_eq!(account_of(&pair).to_string(), ADDRESS);
+		assert_eq!(account_of(&from_suri(SECRET).unwrap()), account_of(&pair));
+		let path = source.file.clone().unwrap();
+		let named = from_file_or_suri(path.to_str().unwrap(), source.password_file.as_deref());
+		assert_eq!(account_of(&named.unwrap()).to_string(), ADDRESS);
+	}
+
+	#[test]
+	fn a_wrong_password_is_called_so() {
+		let (_folder, source) = files(ENCODED, "wrong horse");
+		assert!(matches!(
+			source.keypair(),
+			Err(KeyError::WrongPassword { .. })
+		));
+		// The address is not encrypted.
+		assert!(source.account().is_ok());
+	}
+
+	#[test]
+	fn damaged_files_are_refused_without_panic() {
+		let (_folder, source) = files("c2hvcnQ=", "correct horse");
+		assert!(matches!(
+			source.keypair(),
+			Err(KeyError::Unsupported { .. })
+		));
+		let (_folder, source) = files(&"A".repeat(268), "correct horse");
+		assert!(matches!(
+			source.keypair(),
+			Err(KeyError::Unsupported { .. })
+		));
+		let path = source.file.clone().unwrap();
+		fs::write(&path, "{}").unwrap();
+		assert!(matches!(
+			source.keypair(),
+			Err(KeyError::NotAnAccount { .. })
+		));
+		fs::remove_file(&path).unwrap();
+		assert!(matches!(source.keypair(), Err(KeyError::Read { .. })));
+	}
+
+	#[test]
+	fn secrets_are_not_repeated_in_errors() {
+		let error = from_suri("bottom drive obey lake curtain smoke")
+			.err()
+			.unwrap();
+		assert!(!error.to_string().contains("bottom"), "{error}");
+		assert!(from_suri("0x1234").is_err());
+		assert!(KeySource::default().keypair().is_err());
+	}
+
+	#[test]
+	fn accounts_have_three_spellings() {
+		let account = parse_account(ADDRESS).unwrap();
+		let hex = format!("0x{}", hex::encode(AsRef::<[u8]>::as_ref(&account)));
+		assert_eq!(parse_account(&hex).unwrap(), account);
+		assert_eq!(
+			parse_account("//Alice").unwrap().to_string(),
+			"5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"
+		);
+		for wrong in ["", "nobody", &ADDRESS[1..], "0x12"] {
+			assert!(parse_account(wrong).is_err(), "{wrong}");
+		}
+	}
+
+	#[test]
+	fn a_file_may_hold_a_secret() {
+		let folder = tempfile::tempdir().unwrap();
+		let path = folder.path().join("trainer.suri");
+		fs::write(&path, format!("{SECRET}\n")).unwrap();
+		let pair = from_file_or_suri(path.to_str().unwrap(), None).unwrap();
+		assert_eq!(account_of(&pair).to_string(), ADDRESS);
 	}
 }

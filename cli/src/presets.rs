@@ -146,9 +146,7 @@ mod tests {
 				"{name:?}"
 			);
 			assert!(secagg::Quantiser::new(preset.bits, preset.exponent).is_ok());
-			assert!(
-				secagg::Outer::new(preset.outer_momentum_q16, preset.outer_rate_q16).is_ok()
-			);
+			assert!(secagg::Outer::new(preset.outer_momentum_q16, preset.outer_rate_q16).is_ok());
 			let heaviest = u32::from(llmchain_primitives::training::MAX_WEIGHT);
 			assert!(secagg::check_ring(preset.bits, heaviest).is_ok());
 			assert!(preset.warmup <= preset.steps && preset.cohort > 0 && preset.rounds > 0);

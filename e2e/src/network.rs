@@ -8,6 +8,7 @@ use crate::{
 	wait::{self, Probe},
 };
 use anyhow::{ensure, Context, Result};
+use serde_json::json;
 use std::{
 	io::Write,
 	net::{Ipv4Addr, TcpListener},
@@ -125,21 +126,25 @@ impl Network {
 		Ok(index)
 	}
 
-	/// Waits until a node has imported the block that is now the best of the first node.
+	/// Waits until a node has caught up with the first node, and has since taken a block as it came. Before that its transaction
+	/// pool looks at an old block and refuses what is new.
 	///
 	/// # Errors
 	///
 	/// It does not get there in time.
 	pub fn wait_synced(&self, index: usize, limit: Duration) -> Result<u32> {
-		let target = self.first()?.chain().best()?;
 		let node = self.node(index)?;
-		let what = format!("{} to reach block {target}", node.name());
-		wait::until(&what, limit, || {
-			let best = node.chain().best()?;
-			Ok(if best >= target {
+		let mut caught_up = None;
+		wait::until(&format!("{} to catch up", node.name()), limit, || {
+			let health = node.rpc().call("system_health", json!([]))?;
+			let (best, first) = (node.chain().best()?, self.first()?.chain().best()?);
+			if caught_up.is_none() && health["isSyncing"] == false && best >= first {
+				caught_up = Some(best);
+			}
+			Ok(if caught_up.is_some_and(|height| best > height) {
 				Probe::Ready(best)
 			} else {
-				Probe::NotYet(format!("block {best}"))
+				Probe::NotYet(format!("block {best} of {first}; {health}"))
 			})
 		})
 		.with_context(|| node.log_tail())

@@ -60,9 +60,8 @@ fn our_extension_encodes_to_nothing() {
 #[test]
 fn the_command_line_knows_this_metadata() {
 	let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/metadata.scale");
-	let metadata = sp_io::TestExternalities::default().execute_with(|| {
-		Runtime::metadata_at_version(15).unwrap().to_vec()
-	});
+	let metadata = sp_io::TestExternalities::default()
+		.execute_with(|| Runtime::metadata_at_version(15).unwrap().to_vec());
 	if std::env::var_os("LLMCHAIN_UPDATE_METADATA").is_some() {
 		std::fs::write(&file, &metadata).unwrap();
 	}

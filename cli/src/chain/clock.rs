@@ -65,11 +65,7 @@ impl Chain {
 		}
 	}
 
-	async fn timestamp_in_body(
-		&self,
-		block: Hash,
-		pallet: u8,
-	) -> Result<Option<u64>, ChainError> {
+	async fn timestamp_in_body(&self, block: Hash, pallet: u8) -> Result<Option<u64>, ChainError> {
 		let params = super::params(&[&block])?;
 		let body: Option<SignedBlock> = match self.request("chain_getBlock", params).await {
 			Ok(body) => body,

@@ -105,19 +105,99 @@ fn token_advice(error: &TokenError) -> &'static str {
 /// Words for a refusal of the node's transaction pool.
 pub fn pool_advice(message: &str) -> String {
 	let advice = [
-		("pay some fees", "the account cannot pay the fee; add money with `llmchain account fund`"),
+		(
+			"pay some fees",
+			"the account cannot pay the fee; add money with `llmchain account fund`",
+		),
 		("Custom error: 101", "the blob has no bytes"),
-		("Custom error: 102", "the blob is larger than 1 MiB; split it"),
-		("Custom error: 103", "these bytes are archived already; use their hash"),
-		("outdated", "another transaction of this account was faster; try again"),
-		("Priority is too low", "another transaction of this account waits; try again when it is in a block"),
-		("exhaust", "the node's pool or block is full; try again later"),
-		("ancient birth", "the node is behind; try again when it has caught up"),
+		(
+			"Custom error: 102",
+			"the blob is larger than 1 MiB; split it",
+		),
+		(
+			"Custom error: 103",
+			"these bytes are archived already; use their hash",
+		),
+		(
+			"outdated",
+			"another transaction of this account was faster; try again",
+		),
+		(
+			"Priority is too low",
+			"another transaction of this account waits; try again when it is in a block",
+		),
+		(
+			"exhaust",
+			"the node's pool or block is full; try again later",
+		),
+		(
+			"ancient birth",
+			"the node is behind; try again when it has caught up",
+		),
 	]
 	.into_iter()
 	.find(|(part, _)| message.contains(part));
 	match advice {
 		Some((_, advice)) => advice.to_owned(),
 		None => message.to_owned(),
+	}
+}
+
+#[cfg(test)]
+mod tests {
+	use super::*;
+	use codec::Decode;
+
+	fn metadata() -> Metadata {
+		let mut bytes: &[u8] = include_bytes!("../../metadata.scale");
+		Metadata::decode(&mut bytes).unwrap()
+	}
+
+	/// The five bytes of a pallet's error, found by name.
+	fn module(metadata: &Metadata, pallet: &str, error: &str, values: [u8; 3]) -> Refusal {
+		let found = metadata.pallet_by_name(pallet).unwrap();
+		let variants = found.error_variants().unwrap();
+		let index = variants.iter().find(|one| one.name == error).unwrap().index;
+		let [a, b, c] = values;
+		Refusal::of_module(&[found.error_index(), index, a, b, c], metadata)
+	}
+
+	#[test]
+	fn errors_have_their_names_and_advice() {
+		let metadata = metadata();
+		let refusal = module(&metadata, "Training", "StaleBase", [0; 3]);
+		assert_eq!(refusal.name, "Training.StaleBase");
+		assert!(refusal.advice.contains("latest"), "{refusal}");
+		let refusal = module(&metadata, "Datasets", "ChunkNotArchived", [3, 1, 0]);
+		assert!(refusal.advice.ends_with("(shard 3, chunk 1)"), "{refusal}");
+	}
+
+	#[test]
+	fn every_error_of_ours_says_something() {
+		let metadata = metadata();
+		for pallet in ["Blobs", "Datasets", "Models", "Training", "Artworks"] {
+			let found = metadata.pallet_by_name(pallet).unwrap();
+			for variant in found.error_variants().unwrap() {
+				assert!(
+					!variant.docs.join("").trim().is_empty(),
+					"{pallet}.{}",
+					variant.name
+				);
+			}
+		}
+	}
+
+	#[test]
+	fn unknown_errors_and_pools_have_words() {
+		let refusal = Refusal::of_module(&[250, 1, 0, 0, 0], &metadata());
+		assert_eq!(refusal.name, "Pallet250.Error1");
+		let advice = pool_advice("Invalid Transaction: Inability to pay some fees");
+		assert!(advice.contains("account fund"));
+		assert_eq!(pool_advice("something else"), "something else");
+		let token = Refusal::of(
+			&DispatchError::Token(TokenError::FundsUnavailable),
+			&metadata(),
+		);
+		assert_eq!(token.name, "Token.FundsUnavailable");
 	}
 }

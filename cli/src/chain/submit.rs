@@ -144,7 +144,7 @@ impl Chain {
 			.mortal(LIFETIME)
 			.build();
 		let mut progress = self
-			.finalised()
+			.birth()
 			.await?
 			.tx()
 			.sign_and_submit_then_watch(call, signer, params)
@@ -156,7 +156,9 @@ impl Chain {
 		while let Some(status) = progress.next().await {
 			match status? {
 				TransactionStatus::InBestBlock(found) if !wait_for_finality => {
-					return self.included(signer, nonce, found.block_hash(), false).await;
+					return self
+						.included(signer, nonce, found.block_hash(), false)
+						.await;
 				}
 				TransactionStatus::InFinalizedBlock(found) => {
 					return self.included(signer, nonce, found.block_hash(), true).await;
@@ -168,6 +170,14 @@ impl Chain {
 			}
 		}
 		Err(not_taken("the node stopped reporting on it".into()))
+	}
+
+	/// The block from which a transaction's lifetime counts: a final one, which no fork takes away; but where finality lags so far
+	/// that the lifetime would be over, the best one.
+	async fn birth(&self) -> Result<AtBlock, ChainError> {
+		let (finalised, best) = (self.finalised().await?, self.best().await?);
+		let lag = best.block_number().saturating_sub(finalised.block_number());
+		Ok(if lag > LIFETIME / 2 { best } else { finalised })
 	}
 
 	/// Finds a transaction's events in its block and checks that it succeeded.
@@ -200,12 +210,13 @@ impl Chain {
 			.checked_add(paid.len() as u64)
 			.and_then(|sum| sum.checked_sub(next))
 			.and_then(|place| usize::try_from(place).ok());
-		let (index, fee) = place
-			.and_then(|place| paid.get(place).copied())
-			.ok_or(ChainError::NoEvent {
-				block,
-				event: "TransactionPayment.TransactionFeePaid",
-			})?;
+		let (index, fee) =
+			place
+				.and_then(|place| paid.get(place).copied())
+				.ok_or(ChainError::NoEvent {
+					block,
+					event: "TransactionPayment.TransactionFeePaid",
+				})?;
 		let events = TransactionEvents { all, index, block };
 		if let Some(refusal) = events.refusal(&at)? {
 			return Err(ChainError::Refused(refusal));

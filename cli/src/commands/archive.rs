@@ -52,9 +52,7 @@ pub async fn archive(
 		return Ok(Archived { sent, transaction });
 	}
 	let bar = output.bar(sent, "archiving blobs");
-	let nonce = chain
-		.next_nonce(&crate::keys::account_of(signer))
-		.await?;
+	let nonce = chain.next_nonce(&crate::keys::account_of(signer)).await?;
 	let mut done = stream::iter(missing.into_values().zip(nonce..))
 		.map(|(blob, nonce)| async move {
 			let call = api::tx().blobs().archive(blob);

@@ -130,7 +130,8 @@ mod tests {
 
 	#[test]
 	fn the_author_stands_in_babes_digest() {
-		let digest = |engine, data: &[u8]| author_index(&DigestItem::PreRuntime(engine, data.to_vec()));
+		let digest =
+			|engine, data: &[u8]| author_index(&DigestItem::PreRuntime(engine, data.to_vec()));
 		assert_eq!(digest(*b"BABE", &[2, 3, 0, 0, 0, 9, 9]), Some(3));
 		assert_eq!(digest(*b"FRNK", &[2, 3, 0, 0, 0]), None);
 		assert_eq!(digest(*b"BABE", &[2, 3]), None);

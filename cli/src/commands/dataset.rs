@@ -143,9 +143,12 @@ async fn publish(context: &Context, options: Publish) -> Result<()> {
 	let signer = context.signer()?;
 	let chain = context.chain().await?;
 	let corpus = load(&options)?;
-	context.output.note(&corpus.report.to_string());
+	context.output.note(corpus.report.to_string().trim_end());
 	let (manifest, blobs) = describe(&options, &corpus)?;
-	let (count, bytes) = (blobs.len(), blobs.iter().map(|blob| blob.len() as u64).sum());
+	let (count, bytes) = (
+		blobs.len(),
+		blobs.iter().map(|blob| blob.len() as u64).sum(),
+	);
 
 	let dataset = manifest.id();
 	let known = api::runtime_apis().datasets_api().dataset(dataset);
@@ -171,9 +174,7 @@ async fn publish(context: &Context, options: Publish) -> Result<()> {
 	})
 }
 
-fn call(
-	manifest: &DatasetManifest,
-) -> impl subxt::tx::Payload {
+fn call(manifest: &DatasetManifest) -> impl subxt::tx::Payload {
 	use api::runtime_types::bounded_collections::bounded_vec::BoundedVec;
 	api::tx().datasets().publish(
 		manifest.title.as_str().to_owned(),
@@ -266,11 +267,13 @@ fn documents_of(path: &Path) -> Result<Vec<Document>> {
 /// The manifest and the blobs that it names.
 fn describe(options: &Publish, corpus: &Corpus) -> Result<(DatasetManifest, Vec<Vec<u8>>)> {
 	let about = options.corpus.map(|name| name.source().about());
-	let or_about = |given: &Option<String>, known: Option<String>| {
-		given.clone().or(known).unwrap_or_default()
-	};
+	let or_about =
+		|given: &Option<String>, known: Option<String>| given.clone().or(known).unwrap_or_default();
 	let title = or_about(&options.title, about.map(|about| about.title.to_owned()));
-	let terms = or_about(&options.licence, about.map(|about| about.licence.to_owned()));
+	let terms = or_about(
+		&options.licence,
+		about.map(|about| about.licence.to_owned()),
+	);
 	let source = or_about(
 		&options.source,
 		about.map(|about| {
@@ -418,7 +421,10 @@ mod tests {
 		let path = folder.path().join("broken.txt");
 		fs::write(&path, [b'a', 0xe5, 0xba]).unwrap();
 		let error = documents_of(&path).unwrap_err().to_string();
-		assert!(error.contains("broken.txt") && error.contains("byte 1"), "{error}");
+		assert!(
+			error.contains("broken.txt") && error.contains("byte 1"),
+			"{error}"
+		);
 
 		let missing = Publish {
 			corpus: Some(CorpusName::Tang),

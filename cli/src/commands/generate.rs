@@ -27,7 +27,12 @@ pub struct Options {
 	#[arg(long)]
 	pub model: Option<String>,
 	/// Text to go on from.
-	#[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]
+	#[arg(
+		long,
+		default_value = "",
+		hide_default_value = true,
+		value_name = "TEXT"
+	)]
 	pub prompt: String,
 	/// Temperature; 0 takes the likeliest token.
 	#[arg(long, default_value = "0.8", value_name = "F")]

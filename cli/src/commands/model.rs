@@ -7,9 +7,7 @@ use crate::{
 	api,
 	chain::{Chain, Transaction},
 	commands::{archive, dataset},
-	convert::{
-		self, blake2, default_seed, model_id, parse_hash, show, version_json, ChainVersion,
-	},
+	convert::{self, blake2, default_seed, model_id, parse_hash, show, version_json, ChainVersion},
 	error::{Error, Result},
 	keys::account_of,
 	presets::PresetName,
@@ -286,13 +284,8 @@ async fn create(context: &Context, options: Create) -> Result<()> {
 	let created_now = known.is_none();
 	let mut transaction = Transaction::default();
 	if created_now {
-		let archived = archive::archive(
-			&chain,
-			&signer,
-			vec![made.tokenizer_json],
-			&context.output,
-		)
-		.await?;
+		let archived =
+			archive::archive(&chain, &signer, vec![made.tokenizer_json], &context.output).await?;
 		let waiting = context.output.spinner("registering the model");
 		let call = api::tx().models().create(
 			name.as_str().to_owned(),

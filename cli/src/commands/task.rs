@@ -306,7 +306,12 @@ async fn show_task(context: &Context, id: TaskId) -> Result<()> {
 	let task = fetch(&best, id).await?;
 	let mut rounds = Vec::new();
 	for number in 1..=task.round {
-		rounds.extend(fetch_round(&best, id, number).await?.as_ref().map(round_json));
+		rounds.extend(
+			fetch_round(&best, id, number)
+				.await?
+				.as_ref()
+				.map(round_json),
+		);
 	}
 	context.output.result(&json!({
 		"task": id,
@@ -388,7 +393,8 @@ mod tests {
 	#[test]
 	fn options_go_before_the_preset() {
 		let tang = PresetName::Tang.numbers();
-		let given = spec("--steps 3 --learning-rate 0.1 --outer-lr 0.5 --reward 2.5 --target-loss 4.2");
+		let given =
+			spec("--steps 3 --learning-rate 0.1 --outer-lr 0.5 --reward 2.5 --target-loss 4.2");
 		assert_eq!(given.local.steps, 3);
 		assert_eq!(given.local.warmup, 3);
 		assert_eq!(given.local.batch, tang.batch);

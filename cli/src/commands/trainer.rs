@@ -161,12 +161,10 @@ async fn registration(at: &AtBlock, trainer: &AccountId) -> Result<Option<Regist
 }
 
 fn round_json(registration: &Registration) -> Value {
-	registration
-		.engaged
-		.as_ref()
-		.map_or(Value::Null, |engaged| {
-			json!({ "task": engaged.task, "round": engaged.round })
-		})
+	registration.engaged.as_ref().map_or(
+		Value::Null,
+		|engaged| json!({ "task": engaged.task, "round": engaged.round }),
+	)
 }
 
 async fn status(context: &Context, account: Option<AccountId>) -> Result<()> {
@@ -227,9 +225,7 @@ async fn list(context: &Context) -> Result<()> {
 async fn leave(context: &Context) -> Result<()> {
 	let signer = context.signer()?;
 	let chain = context.chain().await?;
-	let included = chain
-		.submit(&signer, &api::tx().training().leave())
-		.await?;
+	let included = chain.submit(&signer, &api::tx().training().leave()).await?;
 	context.output.result(&Left {
 		trainer: account_of(&signer),
 		transaction: included.transaction,

@@ -17,7 +17,7 @@ use llmchain_primitives::AccountId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use subxt::{
-	ext::scale_decode::DecodeAsType,
+	error::StorageError,
 	utils::{MultiAddress, Static},
 };
 
@@ -187,9 +187,7 @@ async fn bond(context: &Context, options: &Bond) -> Result<()> {
 }
 
 async fn validate(context: &Context, commission: Percent, blocked: bool) -> Result<()> {
-	use api::runtime_types::{
-		pallet_staking::ValidatorPrefs, sp_arithmetic::per_things::Perbill,
-	};
+	use api::runtime_types::{pallet_staking::ValidatorPrefs, sp_arithmetic::per_things::Perbill};
 	let signer = context.signer()?;
 	let chain = context.chain().await?;
 	let call = api::tx().staking().validate(ValidatorPrefs {
@@ -221,25 +219,35 @@ async fn nominate(context: &Context, targets: Vec<AccountId>) -> Result<()> {
 	})
 }
 
+/// A value that state has under these keys. Unlike subxt's own read it never stands in a default for what is not there.
+async fn stored<A>(
+	at: &AtBlock,
+	address: A,
+	keys: A::KeyParts,
+) -> Result<Option<A::Value>, ChainError>
+where
+	A: subxt::storage::Address,
+	A::KeyParts: Clone,
+{
+	let entry = at.storage().entry(address)?;
+	let key = entry.fetch_key(keys.clone())?;
+	match at.storage().fetch_raw(key).await {
+		Ok(_) => Ok(Some(entry.fetch(keys).await?.decode()?)),
+		Err(StorageError::NoValueFound) => Ok(None),
+		Err(error) => Err(error.into()),
+	}
+}
+
 /// What a stash has bonded.
-async fn ledger(at: &AtBlock, stash: &AccountId) -> Result<Option<u128>> {
-	let ledger = at
-		.storage()
-		.try_fetch(api::storage().staking().ledger(), (to_subxt(stash),))
-		.await
-		.map_err(ChainError::from)?;
-	Ok(ledger
-		.map(|ledger| ledger.decode())
-		.transpose()
-		.map_err(ChainError::from)?
-		.map(|ledger| ledger.active))
+async fn ledger(at: &AtBlock, stash: &AccountId) -> Result<Option<u128>, ChainError> {
+	let ledger = stored(at, api::storage().staking().ledger(), (to_subxt(stash),)).await?;
+	Ok(ledger.map(|ledger| ledger.active))
 }
 
 /// A value of state without keys, or its default.
 async fn value<A>(at: &AtBlock, address: A) -> Result<A::Value, ChainError>
 where
 	A: subxt::storage::Address<KeyParts = ()>,
-	A::Value: DecodeAsType,
 {
 	Ok(at.storage().fetch(address, ()).await?.decode()?)
 }
@@ -249,31 +257,18 @@ async fn status(context: &Context, stash: Option<AccountId>) -> Result<()> {
 	let chain: Chain = context.chain().await?;
 	let best = chain.best().await?;
 	let key = to_subxt(&stash);
-	let storage = best.storage();
 	let staking = || api::storage().staking();
 	let session = || api::storage().session();
 
 	let read = async {
-		let prefs = storage
-			.try_fetch(staking().validators(), (key.clone(),))
+		let prefs = stored(&best, staking().validators(), (key.clone(),)).await?;
+		let nominations = stored(&best, staking().nominators(), (key.clone(),)).await?;
+		let keys = stored(&best, session().next_keys(), (key.clone(),)).await?;
+		let era = stored(&best, staking().active_era(), ())
 			.await?
-			.map(|prefs| prefs.decode())
-			.transpose()?;
-		let nominations = storage
-			.try_fetch(staking().nominators(), (key.clone(),))
-			.await?
-			.map(|nominations| nominations.decode())
-			.transpose()?;
-		let keys = storage
-			.try_fetch(session().next_keys(), (key.clone(),))
-			.await?;
-		let era = storage
-			.try_fetch(staking().active_era(), ())
-			.await?
-			.map(|era| era.decode())
-			.transpose()?
 			.map_or(0, |era| era.index);
-		let points = storage
+		let points = best
+			.storage()
 			.fetch(staking().eras_reward_points(), (era,))
 			.await?
 			.decode()?;

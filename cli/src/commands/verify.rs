@@ -16,9 +16,7 @@ use crate::{
 };
 use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
-use llmchain_primitives::{
-	model::Origin, AccountId, Hash, ModelId, VersionId,
-};
+use llmchain_primitives::{model::Origin, AccountId, Hash, ModelId, VersionId};
 use serde::{Deserialize, Serialize};
 use std::{
 	collections::BTreeMap,
@@ -138,12 +136,9 @@ async fn version(context: &Context, options: Version) -> Result<()> {
 		recompute(&segments, &host, &output, total)
 	})
 	.await??;
-	let (model, number) = history
-		.made
-		.last()
-		.map_or((&history.first.1, 0), |made| {
-			(&made.version, made.version.number)
-		});
+	let (model, number) = history.made.last().map_or((&history.first.1, 0), |made| {
+		(&made.version, made.version.number)
+	});
 	context.output.result(&VerifiedVersion {
 		verified: true,
 		version: options.version,
@@ -194,7 +189,10 @@ async fn history(chain: &Chain, id: VersionId) -> Result<History> {
 	let mut versions = model::lineage(chain, id, u32::MAX).await?;
 	let first = versions.pop().ok_or(HistoryError::NoBeginning { id })?;
 	let model = api::runtime_apis().models_api().model(first.1.model);
-	let model = chain.call(model).await?.ok_or(HistoryError::NoBeginning { id })?;
+	let model = chain
+		.call(model)
+		.await?
+		.ok_or(HistoryError::NoBeginning { id })?;
 	let best = chain.best().await?;
 	let mut tasks = BTreeMap::new();
 	let mut made = Vec::new();
@@ -275,10 +273,9 @@ impl NodePeers {
 		params
 			.and_then(|params| self.runtime.block_on(self.chain.request(method, params)))
 			.map_err(|error| match error {
-				// Codes of the node's blob errors.
+				// The node's code for what none of its peers has.
 				ChainError::Rpc {
-					code: Some(7011 | 7012),
-					..
+					code: Some(7011), ..
 				} => PeerError::NotFound { root: *root },
 				error => PeerError::Unreachable {
 					reason: error.to_string(),

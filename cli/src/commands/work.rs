@@ -178,8 +178,7 @@ async fn register(context: &Context, options: &Register) -> Result<()> {
 	use api::llmchain::artworks::events::WorkRegistered;
 	let signer = context.signer()?;
 	let file = fs::read(&options.file).map_err(Error::file("read", &options.file))?;
-	let title =
-		Title::try_from(options.title.as_str()).map_err(Error::text("--title"))?;
+	let title = Title::try_from(options.title.as_str()).map_err(Error::text("--title"))?;
 	let receipt = options
 		.receipt
 		.as_deref()
@@ -195,7 +194,10 @@ async fn register(context: &Context, options: &Register) -> Result<()> {
 		title.as_str().to_owned(),
 		file,
 		Static(stated),
-		receipt.map(|receipt| receipt.to_chain()).transpose()?.map(Static),
+		receipt
+			.map(|receipt| receipt.to_chain())
+			.transpose()?
+			.map(Static),
 	);
 	let chain = context.chain().await?;
 	let waiting = context.output.spinner("registering the work");
@@ -224,9 +226,7 @@ fn state(
 ) -> Result<Disclosure> {
 	match (typed, receipt) {
 		(Some(typed), _) => Ok(typed.to_chain()),
-		(None, Some(receipt)) if receipt.generation.output == *file => {
-			Ok(Disclosure::AiGenerated)
-		}
+		(None, Some(receipt)) if receipt.generation.output == *file => Ok(Disclosure::AiGenerated),
 		(None, Some(_)) => Ok(Disclosure::AiAssisted),
 		(None, None) => Err(Error::Choice(
 			"say how much of the work a machine made: --disclosure human|ai-assisted|ai-generated",

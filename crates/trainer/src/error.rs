@@ -104,7 +104,7 @@ pub enum FetchError {
 		/// Root that was asked for.
 		root: Hash,
 		/// What is wrong.
-		source: secagg::Error,
+		source: Box<secagg::Error>,
 	},
 	/// A peer's chunk does not match its leaf.
 	#[error("peer {peer} sent a wrong chunk {index} of {}", Short(.root))]

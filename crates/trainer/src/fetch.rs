@@ -115,7 +115,7 @@ impl Fetcher<'_> {
 			FetchError::WrongLeaves {
 				peer: served.peer.clone(),
 				root: *root,
-				source,
+				source: Box::new(source),
 			}
 		})?;
 		if found.owner() != header.owner() {

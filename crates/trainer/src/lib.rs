@@ -7,7 +7,7 @@
 //! outside are checked against their hash before use; what is on disk is either whole or refused.
 //!
 //! Reading order: `job`, `error`, `store`, `peers`, `fetch` (bytes); `checkpoint`, `data`, `order`, `train`, `hold`,
-//! `aggregate` (the phases); `queue`, `engine` (running them); `generate`, `verify` (for everybody).
+//! `aggregate` (the phases); `queue`, `engine`, `lanes` (running them); `generate`, `verify` (for everybody).
 
 mod aggregate;
 mod checkpoint;
@@ -21,6 +21,7 @@ mod hexed;
 mod hold;
 mod host;
 mod job;
+mod lanes;
 mod order;
 mod peers;
 mod queue;

@@ -105,7 +105,7 @@ impl ModelRegistry for Registries {
 
 	#[cfg(feature = "runtime-benchmarks")]
 	fn create_for_benchmark(contributors: u32) -> (ModelId, VersionId) {
-		let accounts: Vec<_> = (0..contributors)
+		let accounts: Vec<(AccountId, u64)> = (0..contributors)
 			.map(|n| (frame_benchmarking::account("trainer", n, 0), 1))
 			.collect();
 		(Hash::repeat_byte(0x11), version_of(&accounts))

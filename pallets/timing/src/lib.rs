@@ -68,7 +68,12 @@ pub mod pallet {
 
 	impl<T: Config> Default for GenesisConfig<T> {
 		fn default() -> Self {
-			Self { slot_millis: 6_000, epoch_slots: 600, era_sessions: 6, runtime: PhantomData }
+			Self {
+				slot_millis: 6_000,
+				epoch_slots: 600,
+				era_sessions: 6,
+				runtime: PhantomData,
+			}
 		}
 	}
 
@@ -95,8 +100,14 @@ pub mod pallet {
 	impl<T: Config> Pallet<T> {
 		/// Checks the invariants.
 		pub fn do_try_state() -> Result<(), &'static str> {
-			ensure!(SlotMillis::<T>::get() >= 100, "a slot is shorter than 100 ms");
-			ensure!(EpochSlots::<T>::get() >= MIN_EPOCH_SLOTS, "an epoch has fewer than 10 slots");
+			ensure!(
+				SlotMillis::<T>::get() >= 100,
+				"a slot is shorter than 100 ms"
+			);
+			ensure!(
+				EpochSlots::<T>::get() >= MIN_EPOCH_SLOTS,
+				"an epoch has fewer than 10 slots"
+			);
 			ensure!(EraSessions::<T>::get() >= 1, "an era has no session");
 			Ok(())
 		}

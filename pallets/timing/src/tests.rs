@@ -19,9 +19,18 @@ impl frame_system::Config for Test {
 
 impl Config for Test {}
 
-fn externalities(slot_millis: u64, epoch_slots: u64, era_sessions: u32) -> sp_io::TestExternalities {
+fn externalities(
+	slot_millis: u64,
+	epoch_slots: u64,
+	era_sessions: u32,
+) -> sp_io::TestExternalities {
 	RuntimeGenesisConfig {
-		timing: GenesisConfig { slot_millis, epoch_slots, era_sessions, ..Default::default() },
+		timing: GenesisConfig {
+			slot_millis,
+			epoch_slots,
+			era_sessions,
+			..Default::default()
+		},
 		..Default::default()
 	}
 	.build_storage()
@@ -32,16 +41,29 @@ fn externalities(slot_millis: u64, epoch_slots: u64, era_sessions: u32) -> sp_io
 #[test]
 fn genesis_decides_the_pace() {
 	externalities(2_000, 30, 1).execute_with(|| {
-		assert_eq!((Slot::<Test>::get(), HalfSlot::<Test>::get()), (2_000, 1_000));
+		assert_eq!(
+			(Slot::<Test>::get(), HalfSlot::<Test>::get()),
+			(2_000, 1_000)
+		);
 		assert_eq!((Epoch::<Test>::get(), Era::<Test>::get()), (30, 1));
-		assert_eq!(MaximumBlockWeight::<Test>::get().ref_time(), 666_000_000_000);
+		assert_eq!(
+			MaximumBlockWeight::<Test>::get().ref_time(),
+			666_000_000_000
+		);
 	});
 }
 
 #[test]
 fn production_is_the_default() {
 	sp_io::TestExternalities::default().execute_with(|| {
-		assert_eq!((Slot::<Test>::get(), Epoch::<Test>::get(), Era::<Test>::get()), (6_000, 600, 6));
+		assert_eq!(
+			(
+				Slot::<Test>::get(),
+				Epoch::<Test>::get(),
+				Era::<Test>::get()
+			),
+			(6_000, 600, 6)
+		);
 		assert_ok!(Timing::do_try_state());
 	});
 }

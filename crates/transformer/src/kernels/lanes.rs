@@ -20,19 +20,19 @@ pub(crate) fn fused_multiply_add(a: f32, b: f32, c: f32) -> f32 {
 	let product = f64::from(a) * f64::from(b);
 	let addend = f64::from(c);
 	let sum = product + addend;
-	if !sum.is_finite() {
-		return sum as f32;
-	}
 	let virtual_addend = sum - product;
 	let error = (product - (sum - virtual_addend)) + (addend - virtual_addend);
+	// Infinite and NaN sums have a NaN error, which is neither above nor below zero.
+	let inexact = (error > 0.0) | (error < 0.0);
 	let bits = sum.to_bits();
-	if error == 0.0 || bits & 1 == 1 {
-		return sum as f32;
-	}
-	// The sum is even and inexact: step to its odd neighbour on the side of the error.
-	let away_from_zero = (error > 0.0) == (sum > 0.0);
-	let odd = if away_from_zero { bits + 1 } else { bits - 1 };
-	f64::from_bits(odd) as f32
+	// An even, inexact sum steps to its odd neighbour on the side of the error. No branches: they could not be foretold.
+	let step = if (error > 0.0) == (sum > 0.0) {
+		1
+	} else {
+		u64::MAX
+	};
+	let steps = u64::from(inexact) & !bits & 1;
+	f64::from_bits(bits.wrapping_add(steps.wrapping_mul(step))) as f32
 }
 
 /// Elementary arithmetic of one or several lanes; each method is one IEEE operation a lane, or moves bits.
