@@ -126,14 +126,16 @@ impl Cli {
 			}
 			bytes
 		});
-		let mut last = String::new();
+		let mut printed = String::new();
 		let mut taken = Ok(());
 		if let Some(stdout) = child.stdout.take() {
 			for line in BufReader::new(stdout).lines() {
-				last = line?;
+				let line = line?;
+				printed.push_str(&line);
+				printed.push('\n');
 				if wait::is_interrupted() {
 					taken = Err(wait::Interrupted.into());
-				} else if let Ok(document) = serde_json::from_str::<Value>(&last) {
+				} else if let Ok(document) = serde_json::from_str::<Value>(&line) {
 					if document.get("error").is_none() {
 						taken = take(document);
 					}
@@ -149,7 +151,7 @@ impl Cli {
 		let stderr = stderr.join().unwrap_or_default();
 		taken?;
 		if !status.success() {
-			return Err(self.failed(arguments, &last, &stderr).into());
+			return Err(self.failed(arguments, &printed, &stderr).into());
 		}
 		Ok(())
 	}
@@ -172,11 +174,7 @@ impl Cli {
 	}
 
 	fn failed(&self, arguments: &[&str], stdout: &str, stderr: &[u8]) -> Failed {
-		let document: Value = stdout
-			.lines()
-			.last()
-			.and_then(|line| serde_json::from_str(line).ok())
-			.unwrap_or_default();
+		let document = last_document(stdout).unwrap_or_default();
 		let error = &document["error"];
 		let message = error["message"].as_str().map_or_else(
 			|| String::from_utf8_lossy(stderr).trim().to_owned(),
@@ -188,6 +186,18 @@ impl Cli {
 			message,
 		}
 	}
+}
+
+/// The document that ends a text; it may be spread over lines.
+fn last_document(text: &str) -> Option<Value> {
+	let begins = |(at, line): (usize, &str)| line.starts_with('{').then_some(at);
+	let starts = text.split_inclusive('\n').scan(0, |at, line| {
+		let start = *at;
+		*at += line.len();
+		Some((start, line))
+	});
+	let start = starts.filter_map(begins).last()?;
+	serde_json::from_str(&text[start..]).ok()
 }
 
 /// Name of the chain's error behind `error`, if it came from a command that failed by one.
@@ -255,6 +265,14 @@ mod tests {
 		assert_eq!(error_name(&error), Some("Artworks.NotForSale"));
 		let error = cli.follow(&arguments, |_| Ok(())).unwrap_err();
 		assert_eq!(error_name(&error), Some("Artworks.NotForSale"));
+	}
+
+	#[test]
+	fn a_document_may_be_spread_over_lines() {
+		let text = "{\"event\":1}\n{\n  \"error\": {\n    \"name\": \"A.B\"\n  }\n}\n";
+		let document = last_document(text).unwrap();
+		assert_eq!(document["error"]["name"], "A.B");
+		assert_eq!(last_document("no document"), None);
 	}
 
 	#[test]

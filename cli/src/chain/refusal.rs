@@ -35,7 +35,9 @@ impl Refusal {
 			DispatchError::Arithmetic(error) => {
 				let advice = match error {
 					ArithmeticError::Overflow => "a number became too large",
-					ArithmeticError::Underflow => "a number became negative",
+					ArithmeticError::Underflow => {
+						"a number became negative; has the account that much money?"
+					}
 					_ => "a number cannot be computed",
 				};
 				Self::general(format!("Arithmetic.{error:?}"), advice)

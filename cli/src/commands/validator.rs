@@ -261,9 +261,9 @@ async fn status(context: &Context, stash: Option<AccountId>) -> Result<()> {
 	let session = || api::storage().session();
 
 	let read = async {
-		let prefs = stored(&best, staking().validators(), (key.clone(),)).await?;
-		let nominations = stored(&best, staking().nominators(), (key.clone(),)).await?;
-		let keys = stored(&best, session().next_keys(), (key.clone(),)).await?;
+		let prefs = stored(&best, staking().validators(), (key,)).await?;
+		let nominations = stored(&best, staking().nominators(), (key,)).await?;
+		let keys = stored(&best, session().next_keys(), (key,)).await?;
 		let era = stored(&best, staking().active_era(), ())
 			.await?
 			.map_or(0, |era| era.index);

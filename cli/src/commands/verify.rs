@@ -19,7 +19,7 @@ use indicatif::ProgressBar;
 use llmchain_primitives::{model::Origin, AccountId, Hash, ModelId, VersionId};
 use serde::{Deserialize, Serialize};
 use std::{
-	collections::BTreeMap,
+	collections::{btree_map::Entry, BTreeMap},
 	path::{Path, PathBuf},
 };
 use subxt::rpcs::client::RpcParams;
@@ -200,8 +200,8 @@ async fn history(chain: &Chain, id: VersionId) -> Result<History> {
 		let Origin::Round { task: of, round } = version.origin else {
 			return Err(HistoryError::NoBeginning { id }.into());
 		};
-		if !tasks.contains_key(&of) {
-			tasks.insert(of, task::fetch(&best, of).await?);
+		if let Entry::Vacant(unknown) = tasks.entry(of) {
+			unknown.insert(task::fetch(&best, of).await?);
 		}
 		let found = task::fetch_round(&best, of, round).await?;
 		let (Some(task), Some(round)) = (tasks.get(&of).cloned(), found) else {

@@ -93,3 +93,39 @@ impl SavedState {
 		files::remove(&self.path)
 	}
 }
+
+#[cfg(test)]
+mod tests {
+	use super::*;
+
+	#[test]
+	fn a_state_belongs_to_one_job() {
+		let dir = tempfile::tempdir().unwrap();
+		let path = dir.path().join("state");
+		let config = transformer::Config {
+			vocab_size: 8,
+			context_length: 4,
+			n_layers: 1,
+			n_heads: 2,
+			d_model: 4,
+			d_ff: 8,
+		};
+		let state = TrainState::new(transformer::init(config, [1; 32]).unwrap());
+		let tally = Tally {
+			loss_before: 5,
+			loss_after: 4,
+			seconds: 1.25,
+			tokens: 77,
+		};
+		let ours = SavedState::new(path.clone(), [1; 32]);
+		assert!(ours.load().unwrap().is_none());
+		ours.save(&tally, &state).unwrap();
+		let (found, kept) = ours.load().unwrap().unwrap();
+		assert_eq!(found, tally);
+		assert!(kept.parameters == state.parameters);
+		let other = SavedState::new(path, [2; 32]);
+		assert!(other.load().unwrap().is_none());
+		ours.remove().unwrap();
+		assert!(ours.load().unwrap().is_none());
+	}
+}

@@ -46,7 +46,7 @@ impl<T: Config> Pallet<T> {
 			"an entry is outside its history"
 		);
 		ensure!(
-			Offers::<T>::iter_keys().all(|id| Works::<T>::contains_key(id)),
+			Offers::<T>::iter_keys().all(Works::<T>::contains_key),
 			"a work that does not exist is for sale"
 		);
 		let reason = HoldReason::WorkDeposit.into();

@@ -122,3 +122,26 @@ fn a_partial_vector_resumes_after_its_last_good_chunk() {
 	assert_eq!(store.vector(&root, &header).unwrap(), Some(values));
 	assert!(!path.exists());
 }
+
+proptest::proptest! {
+	#[test]
+	fn any_file_is_whole_or_absent(
+		tail in proptest::collection::vec(proptest::num::u8::ANY, 0..300), keep in 0usize..60,
+	) {
+		let (_dir, store, header, values) = sample();
+		let root = store.put_vector(&header, &values).unwrap();
+		let path = store.vector_path(&root);
+		let mut bytes = std::fs::read(&path).unwrap();
+		bytes.truncate(keep);
+		bytes.extend(tail);
+		for read in 0..3 {
+			std::fs::write(&path, &bytes).unwrap();
+			let absent = match read {
+				0 => store.leaves(&root).unwrap().is_none(),
+				1 => store.chunks(&root, 0, 9).unwrap().is_none(),
+				_ => store.vector::<i16>(&root, &header).unwrap().is_none(),
+			};
+			proptest::prop_assert!(absent && !store.has_vector(&root));
+		}
+	}
+}

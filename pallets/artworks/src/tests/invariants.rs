@@ -70,10 +70,7 @@ fn a_broken_index_is_noticed() {
 		|work| WorkOfText::<Test>::remove(Works::<Test>::get(work).unwrap().text),
 		"a work is not found by its text digest",
 	);
-	corrupt(
-		|work| Works::<Test>::remove(work),
-		"a text digest leads to no work",
-	);
+	corrupt(Works::<Test>::remove, "a text digest leads to no work");
 }
 
 #[test]
@@ -164,7 +161,7 @@ fn a_forged_entry_is_noticed() {
 #[test]
 fn a_forged_offer_is_noticed() {
 	corrupt(
-		|work| Offers::<Test>::remove(work),
+		Offers::<Test>::remove,
 		"the offer of a work differs from its history",
 	);
 	corrupt(
