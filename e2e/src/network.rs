@@ -126,8 +126,8 @@ impl Network {
 		Ok(index)
 	}
 
-	/// Waits until a node has caught up with the first node, and has since taken a block as it came. Before that its transaction
-	/// pool looks at an old block and refuses what is new.
+	/// Waits until a node has caught up with the first node and has seen a block final that came later. Until blocks come one by one
+	/// its transaction pool looks at an old one and refuses what is new.
 	///
 	/// # Errors
 	///
@@ -141,10 +141,13 @@ impl Network {
 			if caught_up.is_none() && health["isSyncing"] == false && best >= first {
 				caught_up = Some(best);
 			}
-			Ok(if caught_up.is_some_and(|height| best > height) {
+			let finalised = node.chain().finalised()?;
+			Ok(if caught_up.is_some_and(|height| finalised > height) {
 				Probe::Ready(best)
 			} else {
-				Probe::NotYet(format!("block {best} of {first}; {health}"))
+				Probe::NotYet(format!(
+					"block {best} of {first}, {finalised} final; {health}"
+				))
 			})
 		})
 		.with_context(|| node.log_tail())
