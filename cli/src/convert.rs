@@ -7,10 +7,10 @@ use codec::Encode;
 use llmchain_primitives as chain;
 use llmchain_primitives::{
 	data::DatasetLicence,
-	model::{Architecture, CheckpointRoots, ModelName, Origin, Version},
+	model::{Architecture, CheckpointRoots, Origin, Version},
 	training::{LocalTraining, Outer, Phase, Quantiser, RoundStatus, RoundView, TaskStatus},
 	work::Disclosure,
-	AccountId, Hash, ModelId, VersionId,
+	AccountId, Hash, VersionId,
 };
 use serde_json::{json, Value};
 use subxt::utils::AccountId32;
@@ -57,32 +57,6 @@ pub fn from_subxt(account: &AccountId32) -> AccountId {
 /// BLAKE2b-256.
 pub fn blake2(bytes: &[u8]) -> Hash {
 	trainer::hash(bytes).into()
-}
-
-/// Identity that the chain gives a model (pallet-models).
-pub fn model_id(
-	creator: &AccountId,
-	name: &ModelName,
-	architecture: &Architecture,
-	tokenizer: &Hash,
-	seed: &Hash,
-) -> ModelId {
-	blake2(
-		&(
-			b"llmchain/model/1",
-			creator,
-			name,
-			architecture,
-			tokenizer,
-			seed,
-		)
-			.encode(),
-	)
-}
-
-/// The bytes that a trainer's key signs so that `account` may register it (pallet-training).
-pub fn registration_bytes(genesis: &Hash, account: &AccountId) -> Vec<u8> {
-	(b"llmchain/trainer/1", genesis, account).encode()
 }
 
 /// Seed of version 0 of a model whose creator gives none: public, and another for each name and dataset.
@@ -329,14 +303,5 @@ mod tests {
 			default_seed("a", &one),
 			default_seed("a", &Hash::repeat_byte(2))
 		);
-	}
-
-	/// The same bytes as pallet-models and pallet-training hash and check; e2e tests show that they agree.
-	#[test]
-	fn preimages_begin_with_their_domain() {
-		let account = AccountId::new([7; 32]);
-		let bytes = registration_bytes(&Hash::repeat_byte(1), &account);
-		assert_eq!(bytes.len(), 18 + 32 + 32);
-		assert!(bytes.starts_with(b"llmchain/trainer/1"));
 	}
 }

@@ -5,6 +5,9 @@
 //! Reading order: [`cli`], [`command`], [`chain_spec`], [`service`], [`trainer_service`], [`convert`],
 //! [`peers`], [`rpc`].
 
+// The SDK's own errors are large, and they end the program.
+#![allow(clippy::result_large_err)]
+
 mod chain_spec;
 mod cli;
 mod command;

@@ -3,7 +3,7 @@
 //! Must not know: floats, layers, files. Numbers here are integers that the numeric specification gives a meaning.
 //! Invariants: a version is never edited; its identity binds its parents, origin and roots.
 
-use crate::{text::BoundedText, DatasetId, Hash, ModelId, TaskId, VersionId};
+use crate::{text::BoundedText, AccountId, DatasetId, Hash, ModelId, TaskId, VersionId};
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use sp_core::{bounded::BoundedVec, ConstU32};
@@ -178,6 +178,24 @@ pub struct Version<AccountId, BlockNumber> {
 	pub evaluation: Option<u64>,
 	/// Block of registration.
 	pub created: BlockNumber,
+}
+
+/// Identity of a model: binds its creator, so that nobody takes another's, and all that version 0 follows from.
+pub fn model_id(
+	creator: &AccountId,
+	name: &ModelName,
+	architecture: &Architecture,
+	tokenizer: &Hash,
+	seed: &Hash,
+) -> ModelId {
+	BlakeTwo256::hash_of(&(
+		b"llmchain/model/1",
+		creator,
+		name,
+		architecture,
+		tokenizer,
+		seed,
+	))
 }
 
 /// Identity of a version: binds model, parents, origin and roots.

@@ -373,6 +373,11 @@ pub fn signing_bytes(genesis: &Hash, envelope: &Envelope, body: &PostBody) -> Ve
 	(b"llmchain/post/1", genesis, envelope, body).encode()
 }
 
+/// The bytes that a trainer's key signs so that `account` may register it.
+pub fn registration_bytes(genesis: &Hash, account: &AccountId) -> Vec<u8> {
+	(b"llmchain/trainer/1", genesis, account).encode()
+}
+
 /// What public random numbers are for; different purposes never share a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum SeedPurpose {

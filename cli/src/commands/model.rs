@@ -7,7 +7,7 @@ use crate::{
 	api,
 	chain::{Chain, Transaction},
 	commands::{archive, dataset},
-	convert::{self, blake2, default_seed, model_id, parse_hash, show, version_json, ChainVersion},
+	convert::{self, blake2, default_seed, parse_hash, show, version_json, ChainVersion},
 	error::{Error, Result},
 	keys::account_of,
 	presets::PresetName,
@@ -16,7 +16,7 @@ use crate::{
 use clap::{Args, Subcommand};
 use llmchain_primitives::{
 	data::Shard,
-	model::{version_id, Architecture, CheckpointRoots, ModelName, Origin},
+	model::{model_id, version_id, Architecture, CheckpointRoots, ModelName, Origin},
 	runtime_api::ModelView,
 	DatasetId, Hash, ModelId, VersionId,
 };

@@ -8,7 +8,7 @@ use crate::{
 	api,
 	chain::{AtBlock, Chain, ChainError, Transaction},
 	commands::parse_account,
-	convert::{from_subxt, money, registration_bytes, to_subxt},
+	convert::{from_subxt, money, to_subxt},
 	error::Result,
 	keys::{self, account_of},
 	Context,
@@ -17,6 +17,7 @@ use clap::{Args, Subcommand};
 use codec::Decode;
 use llmchain_primitives::{
 	key::{TrainerPublic, TrainerSignature},
+	training::registration_bytes,
 	AccountId,
 };
 use serde::Serialize;

@@ -13,7 +13,7 @@ use frame_support::{
 };
 use frame_system::RawOrigin;
 use llmchain_primitives::{
-	model::{CheckpointRoots, Contribution, Origin, MAX_CONTRIBUTORS},
+	model::{model_id, CheckpointRoots, Contribution, Origin, MAX_CONTRIBUTORS},
 	traits::BlobArchive,
 	NUMERIC_SPEC,
 };

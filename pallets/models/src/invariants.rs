@@ -4,12 +4,15 @@
 //! Invariants checked: those that the pallet's header states, one error text for each.
 
 use crate::{
-	identity, lineage::strictly_ascending, model_id, BalanceOf, Config, HoldReason, Model, Models,
-	Pallet, Versions,
+	identity, lineage::strictly_ascending, BalanceOf, Config, HoldReason, Model, Models, Pallet,
+	Versions,
 };
 use alloc::collections::{BTreeMap, BTreeSet};
 use frame_support::{ensure, traits::fungible::InspectHold};
-use llmchain_primitives::{model::Origin, AccountId, ModelId};
+use llmchain_primitives::{
+	model::{model_id, Origin},
+	AccountId, ModelId,
+};
 use sp_runtime::{Saturating, TryRuntimeError};
 
 impl<T: Config> Pallet<T> {

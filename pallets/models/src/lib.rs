@@ -50,11 +50,10 @@ use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use frame_support::traits::fungible::Inspect;
 use frame_system::pallet_prelude::BlockNumberFor;
 use llmchain_primitives::{
-	model::{Architecture, ModelName, Version},
+	model::{model_id, Architecture, ModelName, Version},
 	AccountId, Hash, ModelId, VersionId,
 };
 use scale_info::TypeInfo;
-use sp_runtime::traits::{BlakeTwo256, Hash as _};
 
 /// Most versions that [`Pallet::lineage`] returns.
 pub const MAX_LINEAGE: u32 = 100;
@@ -86,24 +85,6 @@ pub struct Model<Balance> {
 	pub versions: u32,
 	/// Money on hold for the entry.
 	pub deposit: Balance,
-}
-
-/// Identity of a model: binds its creator, so that nobody takes another's, and all that version 0 follows from.
-pub fn model_id(
-	creator: &AccountId,
-	name: &ModelName,
-	architecture: &Architecture,
-	tokenizer: &Hash,
-	seed: &Hash,
-) -> ModelId {
-	BlakeTwo256::hash_of(&(
-		b"llmchain/model/1",
-		creator,
-		name,
-		architecture,
-		tokenizer,
-		seed,
-	))
 }
 
 // The attribute's own code says `expect`; ours in this module does not.

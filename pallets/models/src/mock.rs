@@ -172,7 +172,8 @@ pub fn created() -> (ModelId, VersionId) {
 	archive(TOKENIZER, 1);
 	create(account(1), "Quatrain", SEED).unwrap();
 	let name = ModelName::try_from("Quatrain").unwrap();
-	let model = crate::model_id(&account(1), &name, &ARCHITECTURE, &TOKENIZER, &SEED);
+	let model =
+		llmchain_primitives::model::model_id(&account(1), &name, &ARCHITECTURE, &TOKENIZER, &SEED);
 	(
 		model,
 		<Models as ModelRegistry>::model(&model).unwrap().latest,

@@ -10,7 +10,7 @@ use crate::{
 	post::PRIORITY,
 	round::{RoundRecord, Verdict},
 	task,
-	types::{registration_bytes, Task},
+	types::Task,
 	Call, Config, OpenTasks, Pallet, Registered, Rounds, Tasks, Trainers,
 };
 use alloc::vec::Vec;
@@ -24,9 +24,9 @@ use llmchain_primitives::{
 	key::{TrainerPublic, TrainerSignature},
 	model::CheckpointRoots,
 	training::{
-		signing_bytes, AggregateReport, Deadlines, Envelope, F32Bits, Holdings, LocalTraining,
-		Outer, PostBody, PrivacyClass, Quantiser, StopRule, TaskSpec, UpdateReport, MAX_ROSTER,
-		MAX_WEIGHT,
+		registration_bytes, signing_bytes, AggregateReport, Deadlines, Envelope, F32Bits, Holdings,
+		LocalTraining, Outer, PostBody, PrivacyClass, Quantiser, StopRule, TaskSpec, UpdateReport,
+		MAX_ROSTER, MAX_WEIGHT,
 	},
 	traits::{DatasetRegistry, ModelRegistry},
 	AccountId, Balance, Hash, TaskId,

@@ -49,7 +49,6 @@ mod views;
 pub mod weights;
 
 pub use pallet::*;
-pub use types::registration_bytes;
 pub use weights::WeightInfo;
 
 use llmchain_primitives::{AccountId, Balance, Hash};
@@ -497,7 +496,7 @@ pub mod pallet {
 		/// Registers the sender as a trainer with a key that is in its node's keystore.
 		///
 		/// *Who*: any account that can pay the bond. *Effect*: the bond goes on hold; from then on the trainer is taken into rounds in
-		/// order of registration. `proof` is the key's signature over `registration_bytes`. *Emits* `TrainerRegistered`.
+		/// order of registration. `proof` is the key's signature over `llmchain_primitives::training::registration_bytes`. *Emits* `TrainerRegistered`.
 		/// *Fails with* `BadCapacity`, `AlreadyRegistered`, `KeyTaken`, `RosterFull`, `BadProof`, or for lack of money.
 		#[pallet::call_index(0)]
 		#[pallet::weight(T::WeightInfo::register_trainer())]

@@ -2,7 +2,7 @@
 //!
 //! The registries live in storage, so that what a failed call wrote to them is rolled back as in the real ones.
 
-use crate::{self as pallet_training, types::registration_bytes, Call};
+use crate::{self as pallet_training, Call};
 use codec::{Decode, Encode};
 use frame_support::{
 	derive_impl, parameter_types,
@@ -15,8 +15,9 @@ use llmchain_primitives::{
 	key::{TrainerPair, TrainerPublic, TrainerSignature},
 	model::{version_id, Architecture, CheckpointRoots, Contributors, Origin},
 	training::{
-		signing_bytes, AggregateReport, Deadlines, Envelope, F32Bits, Holdings, LocalTraining,
-		Outer, Phase, PostBody, PrivacyClass, Quantiser, StopRule, TaskSpec, UpdateReport,
+		registration_bytes, signing_bytes, AggregateReport, Deadlines, Envelope, F32Bits, Holdings,
+		LocalTraining, Outer, Phase, PostBody, PrivacyClass, Quantiser, StopRule, TaskSpec,
+		UpdateReport,
 	},
 	traits::{DatasetRegistry, ModelFacts, ModelRegistry, SettledRound, VersionFacts},
 	AccountId, Balance, DatasetId, Hash, ModelId, TaskId, VersionId, NUMERIC_SPEC,

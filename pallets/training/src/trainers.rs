@@ -5,7 +5,7 @@
 
 use crate::{
 	round::{Attendance, RoundRecord},
-	types::{registration_bytes, Engagement, Trainer, MAX_MISSES},
+	types::{Engagement, Trainer, MAX_MISSES},
 	Config, Error, Event, HoldReason, Pallet, Registered, TrainerOf, Trainers, LOG_TARGET,
 };
 use alloc::vec::Vec;
@@ -17,7 +17,7 @@ use frame_support::{
 };
 use llmchain_primitives::{
 	key::{TrainerPublic, TrainerSignature},
-	training::MAX_WEIGHT,
+	training::{registration_bytes, MAX_WEIGHT},
 	traits::TrainerKeys,
 	AccountId,
 };

@@ -1,15 +1,14 @@
-//! What the pallet stores of trainers and tasks, and the bytes that a registration proves.
+//! What the pallet stores of trainers and tasks.
 //!
 //! Must not know: storage, calls. Encodings are storage formats: a change needs a migration.
 
 use crate::task::Progress;
-use alloc::vec::Vec;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use frame_support::{traits::ConstU32, BoundedVec};
 use llmchain_primitives::{
 	key::TrainerPublic,
 	training::{TaskSpec, TaskStatus},
-	AccountId, Balance, Hash, TaskId, VersionId,
+	AccountId, Balance, TaskId, VersionId,
 };
 use scale_info::TypeInfo;
 
@@ -102,10 +101,4 @@ pub struct Task {
 	pub failures: u32,
 	/// Failed rounds whose records are kept, oldest first.
 	pub failed: BoundedVec<u32, ConstU32<KEPT_FAILURES>>,
-}
-
-/// The bytes that a trainer's key signs when `account` registers it, so that nobody registers a key that is not theirs and a
-/// proof fits one account on one chain.
-pub fn registration_bytes(genesis: &Hash, account: &AccountId) -> Vec<u8> {
-	(b"llmchain/trainer/1", genesis, account).encode()
 }

@@ -1,3 +1,5 @@
+//! Tests of fetching: peers that lie, withhold, or answer in pieces. Must not know a network; peers are in memory.
+
 use super::*;
 use crate::peers::PeerError;
 use secagg::VectorKind;

@@ -1,3 +1,5 @@
+//! Tests of the queue: what outlives a restart, and what a newer job overtakes. Must not know how jobs are run.
+
 use super::*;
 use crate::job::{Architecture, HoldJob, Phase};
 

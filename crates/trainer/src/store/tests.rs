@@ -1,3 +1,5 @@
+//! Tests of the store: what is written is read back or found damaged. Must not know who serves from it.
+
 use super::*;
 use secagg::VectorKind;
 
