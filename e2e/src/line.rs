@@ -1,4 +1,4 @@
-//! The main job: text, dataset, model, rounds, outsider, generation, work, fifth validator.
+//! The main job: text, dataset, model, rounds, while an outsider joins, its verification, generation, work, its first block.
 //!
 //! A [`Line`] holds the network and what was found so far; [`Line::run`] does one step after the other and writes the summary after
 //! each. Every step is a command of `llmchain` or a method of the node's RPC. Must not know: how the chain or the engine do it.
@@ -62,6 +62,8 @@ pub struct Settings {
 	pub poem_lines: usize,
 	/// Folder for data, logs and the summary. What an earlier run left there is removed.
 	pub run_dir: PathBuf,
+	/// Round after which the outsider joins, while the later ones go on; `None`: never.
+	pub outsider_after: Option<u32>,
 	/// Take the usual ports where they are free.
 	pub usual_ports: bool,
 	/// Wait for finality after each command, as people do.
@@ -138,7 +140,7 @@ impl Line {
 	pub fn run(&mut self) -> Result<()> {
 		let prepared = self.prepare()?;
 		self.rounds(&prepared)?;
-		self.outsider()?;
+		self.verify()?;
 		self.generate()?;
 		self.work()?;
 		self.fifth_validator()?;

@@ -129,6 +129,8 @@ fn settings(arguments: Arguments) -> Settings {
 		generate: Vec::new(),
 		poem_lines: corpus.lines(),
 		run_dir,
+		// An election takes two sessions to count: two rounds before the end leaves them time.
+		outsider_after: Some(rounds.saturating_sub(2).max(1)),
 		usual_ports: true,
 		finality: true,
 	}

@@ -4,7 +4,9 @@
 
 use crate::{
 	binaries::Binaries,
+	chain::Chain,
 	node::{Node, Settings},
+	rpc::Rpc,
 	wait::{self, Probe},
 };
 use anyhow::{ensure, Context, Result};
@@ -111,46 +113,34 @@ impl Network {
 		Ok(network)
 	}
 
-	/// Starts another node, which has no keys and knows the chain's genesis only, and waits until it answers.
+	/// A place for another node, which has no keys and knows the chain's genesis only. [`Node::start`] starts it there,
+	/// [`Network::adopt`] makes it a part of the network.
+	///
+	/// # Errors
+	///
+	/// There is no free port.
+	pub fn reserve(&mut self, name: &str) -> Result<Settings> {
+		let mut settings = self.seat(name)?;
+		settings.arguments = vec!["--validator".into()];
+		settings.bootnodes = self.others(settings.p2p_port);
+		Ok(settings)
+	}
+
+	/// Takes a node that was started elsewhere; its index.
+	pub fn adopt(&mut self, node: Node) -> usize {
+		self.nodes.push(node);
+		self.nodes.len() - 1
+	}
+
+	/// Starts another node in a place of its own and waits until it answers; its index.
 	///
 	/// # Errors
 	///
 	/// It does not start.
 	pub fn join(&mut self, name: &str) -> Result<usize> {
-		let mut settings = self.seat(name)?;
-		settings.arguments = vec!["--validator".into()];
-		settings.bootnodes = self.others(settings.p2p_port);
-		self.nodes.push(Node::start(settings)?);
-		let index = self.nodes.len() - 1;
-		self.node_mut(index)?.wait_ready()?;
-		Ok(index)
-	}
-
-	/// Waits until a node has caught up with the first node and has seen a block final that came later. Until blocks come one by one
-	/// its transaction pool looks at an old one and refuses what is new.
-	///
-	/// # Errors
-	///
-	/// It does not get there in time.
-	pub fn wait_synced(&self, index: usize, limit: Duration) -> Result<u32> {
-		let node = self.node(index)?;
-		let mut caught_up = None;
-		wait::until(&format!("{} to catch up", node.name()), limit, || {
-			let health = node.rpc().call("system_health", json!([]))?;
-			let (best, first) = (node.chain().best()?, self.first()?.chain().best()?);
-			if caught_up.is_none() && health["isSyncing"] == false && best >= first {
-				caught_up = Some(best);
-			}
-			let finalised = node.chain().finalised()?;
-			Ok(if caught_up.is_some_and(|height| finalised > height) {
-				Probe::Ready(best)
-			} else {
-				Probe::NotYet(format!(
-					"block {best} of {first}, {finalised} final; {health}"
-				))
-			})
-		})
-		.with_context(|| node.log_tail())
+		let mut node = Node::start(self.reserve(name)?)?;
+		node.wait_ready()?;
+		Ok(self.adopt(node))
 	}
 
 	/// Waits until the first node has finalised a height.
@@ -268,6 +258,31 @@ impl Drop for Network {
 	fn drop(&mut self) {
 		self.stop();
 	}
+}
+
+/// Waits until a node has caught up with another one, and has then seen a block final that came later. Until blocks come one by one
+/// its transaction pool looks at an old one and refuses what is new.
+///
+/// # Errors
+///
+/// It does not get there in time.
+pub fn wait_caught_up(node: Rpc, with: Rpc, limit: Duration) -> Result<u32> {
+	let mut caught_up = None;
+	wait::until("a node to catch up", limit, || {
+		let health = node.call("system_health", json!([]))?;
+		let (best, first) = (Chain::of(node).best()?, Chain::of(with).best()?);
+		if caught_up.is_none() && health["isSyncing"] == false && best >= first {
+			caught_up = Some(best);
+		}
+		let finalised = Chain::of(node).finalised()?;
+		Ok(if caught_up.is_some_and(|height| finalised > height) {
+			Probe::Ready(best)
+		} else {
+			Probe::NotYet(format!(
+				"block {best} of {first}, {finalised} final; {health}"
+			))
+		})
+	})
 }
 
 /// The network identity that belongs to a secret network key, by the node's own word.

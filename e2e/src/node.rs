@@ -23,7 +23,7 @@ const STOP: Duration = Duration::from_secs(15);
 const TAIL: u64 = 2_048;
 
 /// What a node is started with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
 	/// Name, which is also its folder's.
 	pub name: String,
@@ -52,6 +52,18 @@ pub struct Node {
 	child: Option<Child>,
 	/// The largest resident memory of the processes before this one, in MiB.
 	peak_before: f64,
+}
+
+impl Settings {
+	/// Address of the node's RPC for programs.
+	pub fn url(&self) -> String {
+		format!("ws://127.0.0.1:{}", self.rpc_port)
+	}
+
+	/// The node's RPC.
+	pub fn rpc(&self) -> Rpc {
+		Rpc::at(self.rpc_port)
+	}
 }
 
 impl Node {
@@ -126,7 +138,7 @@ impl Node {
 
 	/// Its RPC.
 	pub fn rpc(&self) -> Rpc {
-		Rpc::at(self.settings.rpc_port)
+		self.settings.rpc()
 	}
 
 	/// The chain as it sees it.
@@ -141,7 +153,7 @@ impl Node {
 
 	/// Address of its RPC for programs.
 	pub fn url(&self) -> String {
-		format!("ws://127.0.0.1:{}", self.settings.rpc_port)
+		self.settings.url()
 	}
 
 	/// Its log.

@@ -47,8 +47,9 @@ pub fn settings(folder: &Path, rounds: u32) -> Result<Settings> {
 		// A model that has seen so little knows no form.
 		poem_lines: 0,
 		run_dir: folder.to_owned(),
+		outsider_after: Some(1),
 		usual_ports: false,
-		finality: false,
+		finality: true,
 	})
 }
 

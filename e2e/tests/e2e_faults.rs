@@ -37,6 +37,7 @@ fn e2e_faults_delay_and_lose_nothing() -> Result<()> {
 	let scripts = PolkadotJs::install()?;
 	let folder = tempfile::tempdir()?;
 	let mut settings = small::settings(folder.path(), 3)?;
+	settings.outsider_after = None;
 	// Long enough to be killed in the middle.
 	settings.task = small::words("--steps 3000 --batch 16 --warmup 10 --train-blocks 120");
 	let mut line = Line::start(settings, Screen::silent())?;

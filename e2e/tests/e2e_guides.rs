@@ -59,8 +59,13 @@ fn e2e_commands_of_the_guides_work() -> Result<()> {
 
 	fetch_corpus()?;
 	let folder = tempfile::tempdir()?;
-	let mut line = Line::start(small::settings(folder.path(), 1)?, Screen::silent())?;
-	line.run()?;
+	let mut settings = small::settings(folder.path(), 1)?;
+	settings.outsider_after = None;
+	let mut line = Line::start(settings, Screen::silent())?;
+	let prepared = line.prepare()?;
+	line.rounds(&prepared)?;
+	line.generate()?;
+	line.work()?;
 	let mut reader = Reader::new(&mut line, folder.path())?;
 	for guide in ORDER {
 		let path = checkout().join(GUIDES).join(format!("{guide}.md"));

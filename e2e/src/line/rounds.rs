@@ -3,7 +3,7 @@
 //! Must not know: phases beyond their names. Throughput and training time are the trainers' own figures (`llm_jobs`), everything else
 //! is the chain's.
 
-use super::{jobs, money, prepare::Prepared, rounded, Line};
+use super::{jobs, money, outsider::Outsider, prepare::Prepared, rounded, Line};
 use crate::{
 	cli::{list, number, real, text, Cli},
 	node::Node,
@@ -11,7 +11,7 @@ use crate::{
 	summary::{Reward, Round, Slots},
 	wait,
 };
-use anyhow::{ensure, Context, Result};
+use anyhow::{anyhow, ensure, Context, Result};
 use serde_json::Value;
 use std::{
 	sync::atomic::{AtomicBool, Ordering},
@@ -24,11 +24,22 @@ const LOOK: Duration = Duration::from_millis(500);
 
 impl Line {
 	/// Follows the task to its end.
-	pub(super) fn rounds(&mut self, prepared: &Prepared) -> Result<()> {
+	///
+	/// # Errors
+	///
+	/// The task does not complete, or the outsider that joins meanwhile fails.
+	pub fn rounds(&mut self, prepared: &Prepared) -> Result<()> {
 		let rounds = self.settings.rounds;
 		let title = format!("{rounds} rounds of four trainers");
 		self.step(&title, |line, bar| {
-			line.watch(&prepared.task, bar)?;
+			let mut outsider = line.expect_outsider()?;
+			let watched = line.watch(&prepared.task, bar, outsider.as_mut());
+			// Also where the watch failed: its log is worth keeping, and it is to stop with the others.
+			if let Some(node) = outsider.and_then(Outsider::into_node) {
+				line.network.adopt(node);
+				line.note_endpoints()?;
+			}
+			watched?;
 			let task = line.cli().run(&["task", "show", &prepared.task])?;
 			line.summary.slots = Some(slots(line.network.first()?, &task)?);
 			line.summary.version = Some(text(&task, "head")?.to_owned());
@@ -37,7 +48,7 @@ impl Line {
 		})
 	}
 
-	fn watch(&mut self, task: &str, bar: &Bar) -> Result<()> {
+	fn watch(&mut self, task: &str, bar: &Bar, mut outsider: Option<&mut Outsider>) -> Result<()> {
 		let screen = self.screen.clone();
 		let cli = self.cli();
 		let Self {
@@ -50,6 +61,7 @@ impl Line {
 		let path = crate::summary::path(&settings.run_dir);
 		let is_over = AtomicBool::new(false);
 		let mut failed = 0;
+		let mut joined = None;
 		thread::scope(|scope| {
 			scope.spawn(|| show_progress(&screen, nodes, task, &is_over));
 			let outcome = cli.follow(&["task", "watch", task, "--until-done"], |event| {
@@ -63,6 +75,12 @@ impl Line {
 					"settled" => {
 						let round = settled(&cli, nodes, task, &event)?;
 						screen.say(&row(&round));
+						if let Some(newcomer) = outsider
+							.as_mut()
+							.filter(|newcomer| newcomer.joins_after(round.number))
+						{
+							joined = Some(newcomer.join(scope, &screen, &round.version)?);
+						}
 						summary.rounds.push(round);
 						summary.write(&path)?;
 					}
@@ -83,7 +101,14 @@ impl Line {
 				Ok(())
 			});
 			is_over.store(true, Ordering::Relaxed);
-			outcome
+			outcome?;
+			if let Some(joined) = joined {
+				let step = joined
+					.join()
+					.unwrap_or_else(|_| Err(anyhow!("the outsider's thread broke off")))?;
+				summary.steps.push(step);
+			}
+			Ok::<(), anyhow::Error>(())
 		})?;
 		ensure!(
 			summary.rounds.len() == usize::try_from(settings.rounds)?,

@@ -18,7 +18,11 @@ const PRICE: &str = "25";
 
 impl Line {
 	/// Generates a text and replays its receipt on another node.
-	pub(super) fn generate(&mut self) -> Result<()> {
+	///
+	/// # Errors
+	///
+	/// A command fails, or the replay gives other bytes.
+	pub fn generate(&mut self) -> Result<()> {
 		let (server, other) = self.step("the model writes a poem", |line, _| {
 			let (server, other) = line.bystanders()?;
 			let node = line.network.node(server)?;
@@ -78,7 +82,11 @@ impl Line {
 	}
 
 	/// Registers the poem, lists it, buys it, and reads its history.
-	pub(super) fn work(&mut self) -> Result<()> {
+	///
+	/// # Errors
+	///
+	/// A command fails, or the history is another.
+	pub fn work(&mut self) -> Result<()> {
 		self.step("the artist registers and lists it", |line, _| {
 			let cli = line.cli().by(ARTIST);
 			let generation = line.summary.generation.as_ref();
