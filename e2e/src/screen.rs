@@ -22,7 +22,6 @@ pub struct Screen {
 enum Kind {
 	Terminal,
 	Lines,
-	Silent,
 }
 
 impl Screen {
@@ -36,15 +35,15 @@ impl Screen {
 		Self::of(kind)
 	}
 
-	/// Shows nothing.
-	pub fn silent() -> Self {
-		Self::of(Kind::Silent)
+	/// Lines in any case: in a test, where they are shown if it fails.
+	pub fn lines() -> Self {
+		Self::of(Kind::Lines)
 	}
 
 	fn of(kind: Kind) -> Self {
 		let target = match kind {
 			Kind::Terminal => ProgressDrawTarget::stderr(),
-			Kind::Lines | Kind::Silent => ProgressDrawTarget::hidden(),
+			Kind::Lines => ProgressDrawTarget::hidden(),
 		};
 		Self {
 			bars: MultiProgress::with_draw_target(target),
@@ -58,7 +57,6 @@ impl Screen {
 			// A terminal that went away is no reason to stop the run.
 			Kind::Terminal => drop(self.bars.println(text)),
 			Kind::Lines => eprintln!("{text}"),
-			Kind::Silent => {}
 		}
 	}
 

@@ -40,7 +40,7 @@ fn e2e_faults_delay_and_lose_nothing() -> Result<()> {
 	settings.outsider_after = None;
 	// Long enough to be killed in the middle.
 	settings.task = small::words("--steps 3000 --batch 16 --warmup 10 --train-blocks 120");
-	let mut line = Line::start(settings, Screen::silent())?;
+	let mut line = Line::start(settings, Screen::lines())?;
 	let task = line.prepare()?.task;
 	let events = follow(line.cli(), &task);
 	a_killed_trainer_resumes(&mut line, &task)?;
@@ -152,7 +152,7 @@ fn collect(
 		let round = event["round"].as_u64().unwrap_or_default();
 		match text(&event, "event")? {
 			"phase" if event["phase"] == "train" && round == FLOODED => {
-				flood = Some(scripts.start("flood.mjs", &[&node.url(), "4000", "120"])?);
+				flood = Some(scripts.start("flood.mjs", &[&node.url(), "40000", "1000"])?);
 				until("the flood to fill the pool", LIMIT, || {
 					Ok(match pending(node)? {
 						0 => Probe::NotYet("the pool is empty".into()),

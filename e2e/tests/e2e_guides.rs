@@ -61,7 +61,7 @@ fn e2e_commands_of_the_guides_work() -> Result<()> {
 	let folder = tempfile::tempdir()?;
 	let mut settings = small::settings(folder.path(), 1)?;
 	settings.outsider_after = None;
-	let mut line = Line::start(settings, Screen::silent())?;
+	let mut line = Line::start(settings, Screen::lines())?;
 	let prepared = line.prepare()?;
 	line.rounds(&prepared)?;
 	line.generate()?;

@@ -15,7 +15,7 @@ const ROUNDS: u32 = 2;
 #[test]
 fn e2e_the_whole_line() -> Result<()> {
 	let folder = tempfile::tempdir()?;
-	let mut line = Line::start(small::settings(folder.path(), ROUNDS)?, Screen::silent())?;
+	let mut line = Line::start(small::settings(folder.path(), ROUNDS)?, Screen::lines())?;
 	line.run()?;
 	the_summary_holds_what_was_seen(&line)?;
 	money_went_where_it_should(&line)?;

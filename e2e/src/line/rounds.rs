@@ -61,8 +61,8 @@ impl Line {
 		let path = crate::summary::path(&settings.run_dir);
 		let is_over = AtomicBool::new(false);
 		let mut failed = 0;
-		let mut joined = None;
 		thread::scope(|scope| {
+			let mut joined = None;
 			scope.spawn(|| show_progress(&screen, nodes, task, &is_over));
 			let outcome = cli.follow(&["task", "watch", task, "--until-done"], |event| {
 				match text(&event, "event")? {
