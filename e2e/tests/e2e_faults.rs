@@ -152,7 +152,7 @@ fn collect(
 		let round = event["round"].as_u64().unwrap_or_default();
 		match text(&event, "event")? {
 			"phase" if event["phase"] == "train" && round == FLOODED => {
-				flood = Some(scripts.start("flood.mjs", &[&node.url(), "40000", "1000"])?);
+				flood = Some(scripts.start("flood.mjs", &[&node.url(), "600", "600"])?);
 				until("the flood to fill the pool", LIMIT, || {
 					Ok(match pending(node)? {
 						0 => Probe::NotYet("the pool is empty".into()),
