@@ -65,10 +65,15 @@ impl Binaries {
 	}
 }
 
-/// The root of the checkout that this program was built from.
+/// The root of the checkout that this program works in: the nearest folder with a `Cargo.lock`, from the package that cargo runs or
+/// from the working folder up. Asked at run time, since checkouts may share a target folder.
 pub fn checkout() -> PathBuf {
-	let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-	package.parent().unwrap_or(package).to_owned()
+	let start = env::var_os("CARGO_MANIFEST_DIR")
+		.map(PathBuf::from)
+		.or_else(|| env::current_dir().ok())
+		.unwrap_or_default();
+	let root = start.ancestors().find(|at| at.join("Cargo.lock").is_file());
+	root.unwrap_or(&start).to_owned()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use anyhow::{Context, Result};
 use std::{
-	fs,
+	env, fs,
 	path::{Path, PathBuf},
 };
 
@@ -65,17 +65,24 @@ impl TextFile {
 }
 
 impl Workspace {
-	/// The checkout that this program was built from.
+	/// The checkout that this program works in: the nearest folder with a `Cargo.lock`, from the package that cargo runs or from the
+	/// working folder up. Asked at run time, since checkouts may share a target folder.
 	///
 	/// # Errors
 	///
-	/// The folder is gone.
+	/// There is none.
 	pub fn find() -> Result<Self> {
-		let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-			.join("..")
-			.canonicalize()
-			.context("the checkout that xtask was built from is gone; build it again")?;
-		Ok(Self { root })
+		let start = match env::var_os("CARGO_MANIFEST_DIR") {
+			Some(package) => PathBuf::from(package),
+			None => env::current_dir().context("the working folder")?,
+		};
+		let root = start
+			.ancestors()
+			.find(|at| at.join("Cargo.lock").is_file())
+			.with_context(|| format!("{} is not in a checkout", start.display()))?;
+		Ok(Self {
+			root: root.to_owned(),
+		})
 	}
 
 	/// Reads a file by its path from the root.

@@ -111,9 +111,8 @@ pub const OUTER: Outer = Outer {
 
 impl World {
 	pub fn new() -> Self {
-		let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../corpus/samples/tang.shard");
-		let sample = std::fs::read(path).unwrap();
-		let documents = corpus::parse_shard(&sample).unwrap();
+		let sample = include_bytes!("../../../corpus/samples/tang.shard");
+		let documents = corpus::parse_shard(sample).unwrap();
 		let (held_out, training) = documents.split_at(20);
 		let network = Network::default();
 		let tokenizer = transformer::train_characters(training, 200).unwrap();
