@@ -80,9 +80,14 @@ install_linters() {
 command -v rustup >/dev/null || die "rustup not found; install it from https://rustup.rs and run this again"
 apt_install "${APT_BUILD[@]}"
 
-if ! has_wasm_target "$(rustup show active-toolchain | cut -d' ' -f1)" && ! has_wasm_target $TOOLCHAIN; then
+active=$(rustup show active-toolchain | cut -d' ' -f1)
+if ! has_wasm_target "$active" && ! has_wasm_target $TOOLCHAIN; then
 	rustup target add $TARGET >/dev/null 2>&1 || wasm_from_debian
 fi
+compiler=$active
+has_wasm_target "$active" || compiler=$TOOLCHAIN
+printf '#![no_std]\n' | rustup run "$compiler" rustc --crate-type rlib --crate-name empty --target $TARGET --out-dir "$(mktemp -d)" - ||
+	die "toolchain $compiler does not compile for $TARGET; try 'rustup target add $TARGET' and run this again"
 if [ "${1:-}" = --linters ]; then
 	install_linters
 fi

@@ -21,6 +21,8 @@ use std::{
 const SELECTION: [&str; 2] = ["--workspace", "--all-targets"];
 /// Beginning of the name of every test that starts nodes.
 const E2E: &str = "e2e_";
+/// Second implementations that write test vectors.
+const VECTORS: &str = "scripts/vectors/*.py";
 /// Package of those tests.
 const E2E_PACKAGE: &str = "e2e";
 /// Part of the path of every test that a benchmark gives.
@@ -49,6 +51,8 @@ pub enum Step {
 	Tidy,
 	/// Linters of shell, images, compose files, alert rules.
 	Lint,
+	/// Test vectors against the second implementations that wrote them.
+	Vectors,
 	/// clippy without warnings.
 	Clippy,
 	/// Every program and test, so that later steps find them built.
@@ -69,6 +73,7 @@ impl Step {
 			Step::Fmt => "fmt",
 			Step::Tidy => "tidy",
 			Step::Lint => "lint",
+			Step::Vectors => "vectors",
 			Step::Clippy => "clippy",
 			Step::Build => "build",
 			Step::Test => "test",
@@ -83,6 +88,7 @@ impl Step {
 			Step::Fmt => cargo(workspace, &["fmt", "--all", "--", "--check"]),
 			Step::Tidy => tidy::report(workspace).map(Outcome::check),
 			Step::Lint => lint::run(workspace).map(Outcome::check),
+			Step::Vectors => vectors(workspace).map(Outcome::check),
 			Step::Clippy => cargo(workspace, &selected("clippy", &["--", "-D", "warnings"])),
 			Step::Build => cargo(workspace, &selected("build", &[])),
 			Step::Test => {
@@ -205,6 +211,16 @@ fn selected<'a>(verb: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
 	arguments.extend(SELECTION);
 	arguments.extend(rest);
 	arguments
+}
+
+/// Has every second implementation compare the vectors in the tree with those that it would write.
+fn vectors(workspace: &Workspace) -> Result<bool> {
+	let mut success = true;
+	for script in workspace.matching(VECTORS)? {
+		let check = ["python3", &script, "--check"];
+		success &= run::succeeds(&mut run::command(workspace, Target::Shared, &check))?;
+	}
+	Ok(success)
 }
 
 fn with_cargo<'a>(arguments: &[&'a str]) -> Vec<&'a str> {

@@ -4,7 +4,7 @@
 //! `scripts/test.sh` does so before it runs the checks. Must not know: what the files say.
 
 use crate::{run, workspace::Workspace};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::process::Command;
 
 /// A linter and its arguments.
@@ -57,7 +57,7 @@ pub fn run(workspace: &Workspace) -> Result<bool> {
 		};
 		let mut files = Vec::new();
 		for pattern in linter.files {
-			files.extend(expand(workspace, pattern)?);
+			files.extend(workspace.matching(pattern)?);
 		}
 		let mut command = Command::new(program);
 		command
@@ -72,37 +72,13 @@ pub fn run(workspace: &Workspace) -> Result<bool> {
 		);
 		success &= passed;
 	}
-	for path in expand(workspace, &format!("{DASHBOARDS}/*.json"))? {
+	for path in workspace.matching(&format!("{DASHBOARDS}/*.json"))? {
 		for complaint in check_dashboard(&workspace.read(&path)?) {
 			println!("{path}: {complaint}");
 			success = false;
 		}
 	}
 	Ok(success)
-}
-
-/// Files of one folder by `FOLDER/*ENDING`, or the one file named, where they exist.
-fn expand(workspace: &Workspace, pattern: &str) -> Result<Vec<String>> {
-	let Some((folder, ending)) = pattern.split_once("/*") else {
-		let exists = workspace.root.join(pattern).is_file();
-		return Ok(exists.then(|| pattern.to_owned()).into_iter().collect());
-	};
-	let path = workspace.root.join(folder);
-	if !path.is_dir() {
-		return Ok(Vec::new());
-	}
-	let mut files = Vec::new();
-	for entry in path
-		.read_dir()
-		.with_context(|| format!("reading {folder}"))?
-	{
-		let name = entry?.file_name().to_string_lossy().into_owned();
-		if name.ends_with(ending) {
-			files.push(format!("{folder}/{name}"));
-		}
-	}
-	files.sort();
-	Ok(files)
 }
 
 /// What a reader of the dashboard would miss.
@@ -161,10 +137,11 @@ mod tests {
 	#[test]
 	fn patterns_name_files_that_exist() {
 		let workspace = Workspace::find().unwrap();
-		assert_eq!(expand(&workspace, "Cargo.toml").unwrap(), ["Cargo.toml"]);
-		assert!(expand(&workspace, "absent.toml").unwrap().is_empty());
-		assert!(expand(&workspace, "absent/*.sh").unwrap().is_empty());
-		assert!(expand(&workspace, "scripts/*.sh")
+		assert_eq!(workspace.matching("Cargo.toml").unwrap(), ["Cargo.toml"]);
+		assert!(workspace.matching("absent.toml").unwrap().is_empty());
+		assert!(workspace.matching("absent/*.sh").unwrap().is_empty());
+		assert!(workspace
+			.matching("scripts/*.sh")
 			.unwrap()
 			.contains(&"scripts/env.sh".to_owned()));
 	}

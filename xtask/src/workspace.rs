@@ -4,10 +4,7 @@
 //! not the folder is a git checkout, so that a source archive is checked just the same.
 
 use anyhow::{Context, Result};
-use std::{
-	env, fs,
-	path::{Path, PathBuf},
-};
+use std::{env, fs, path::PathBuf};
 
 /// Folders that hold no sources of ours.
 const SKIPPED: [&str; 6] = [
@@ -105,6 +102,32 @@ impl Workspace {
 			fs::create_dir_all(folder).with_context(|| format!("making the folder of {path}"))?;
 		}
 		fs::write(target, text).with_context(|| format!("writing {path}"))
+	}
+
+	/// Paths from the root of the files that a pattern names: a path, or a folder, `/*` and an ending. Sorted.
+	///
+	/// # Errors
+	///
+	/// A folder cannot be read.
+	pub fn matching(&self, pattern: &str) -> Result<Vec<String>> {
+		let Some((folder, ending)) = pattern.split_once("/*") else {
+			let exists = self.root.join(pattern).is_file();
+			return Ok(exists.then(|| pattern.to_owned()).into_iter().collect());
+		};
+		let path = self.root.join(folder);
+		if !path.is_dir() {
+			return Ok(Vec::new());
+		}
+		let entries = fs::read_dir(path).with_context(|| format!("reading {folder}"))?;
+		let mut files = Vec::new();
+		for entry in entries {
+			let name = entry?.file_name().to_string_lossy().into_owned();
+			if name.ends_with(ending) {
+				files.push(format!("{folder}/{name}"));
+			}
+		}
+		files.sort();
+		Ok(files)
 	}
 
 	/// Every text file, in order of path.

@@ -40,7 +40,7 @@ impl<T: Config> Pallet<T> {
 		let task = BlakeTwo256::hash_of(&(b"llmchain/task/1", &who, &spec, Self::now(), count));
 		OpenTasks::<T>::try_append(task).map_err(|()| Error::<T>::TooManyTasks)?;
 		TaskCount::<T>::put(count.saturating_add(1));
-		Self::lock_pot(&who, pot)?;
+		let deposit = Self::lock(&who, pot)?;
 		Tasks::<T>::insert(
 			task,
 			Task {
@@ -51,6 +51,7 @@ impl<T: Config> Pallet<T> {
 				round: 0,
 				head: spec.base,
 				pot,
+				deposit,
 				progress: Default::default(),
 				failures: 0,
 				failed: Default::default(),

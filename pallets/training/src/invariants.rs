@@ -67,14 +67,23 @@ impl<T: Config> Pallet<T> {
 	}
 
 	fn check_pots() -> Checked {
-		let mut pots = BTreeMap::<AccountId, Balance>::new();
+		let mut owed = BTreeMap::<AccountId, (Balance, Balance)>::new();
 		for task in Tasks::<T>::iter_values() {
-			let pot = pots.entry(task.publisher).or_default();
+			let (pot, deposit) = owed.entry(task.publisher).or_default();
 			*pot = pot.saturating_add(task.pot);
+			*deposit = deposit.saturating_add(task.deposit);
 		}
-		for (publisher, pot) in pots {
-			let on_hold = T::Currency::balance_on_hold(&HoldReason::TaskPot.into(), &publisher);
-			ensure!(on_hold == pot, "pots and money on hold differ");
+		for (publisher, (pot, deposit)) in owed {
+			let on_hold =
+				|reason: HoldReason| T::Currency::balance_on_hold(&reason.into(), &publisher);
+			ensure!(
+				on_hold(HoldReason::TaskPot) == pot,
+				"pots and money on hold differ"
+			);
+			ensure!(
+				on_hold(HoldReason::TaskDeposit) == deposit,
+				"deposits and money on hold differ"
+			);
 		}
 		Ok(())
 	}

@@ -107,6 +107,9 @@ pub mod pallet {
 		/// Money that a trainer keeps on hold while registered.
 		#[pallet::constant]
 		type TrainerBond: Get<Balance>;
+		/// Money that a publisher keeps on hold for each task: its record stays for good, since versions name it.
+		#[pallet::constant]
+		type TaskDeposit: Get<Balance>;
 		/// Most tasks that take rounds at one time; every one costs weight in every block.
 		#[pallet::constant]
 		type MaxOpenTasks: Get<u32>;
@@ -124,6 +127,8 @@ pub mod pallet {
 		TrainerBond,
 		/// The rewards that a task has not paid yet.
 		TaskPot,
+		/// The deposit for a task's record.
+		TaskDeposit,
 	}
 
 	/// Registered trainers by operator account. Written by registration, leaving, and the rounds they are in.
@@ -523,7 +528,7 @@ pub mod pallet {
 
 		/// Asks trainers to train a model and locks the money that pays them: reward times most rounds.
 		///
-		/// *Who*: any account that can pay the pot. *Effect*: rounds start as soon as enough trainers are registered and free.
+		/// *Who*: any account that can pay the pot and the deposit for the task's record. *Effect*: rounds start as soon as enough trainers are registered and free.
 		/// *Emits* `TaskCreated`. *Fails with* an error that names the number or object that does not fit, `ModelBusy`, `TooManyTasks`,
 		/// or for lack of money.
 		#[pallet::call_index(2)]
@@ -605,7 +610,7 @@ pub mod pallet {
 			Self::accept(envelope, PostBody::Claim(report))
 		}
 
-		/// Says what a member computed for the new version: the same as the claim is agreement, anything else is a dispute.
+		/// Confirms or disputes the claimed version by what this member computed.
 		///
 		/// *Who*: the off-chain worker of a member other than the claimant, as a general transaction. *Phase*: `Challenge`. *Emits*
 		/// `AggregateAttested` or `AggregateDisputed`. *Fails with* `RoundOver`, `NotAMember`, `TooEarly`, `TooLate`, `AlreadyPosted`;

@@ -44,6 +44,7 @@ frame_support::construct_runtime!(
 );
 
 pub const BOND: Balance = 1_000;
+pub const DEPOSIT: Balance = 7;
 /// What every account has at first.
 pub const PURSE: Balance = 1_000_000_000;
 pub const MAX_FAILED: u32 = 4;
@@ -59,6 +60,7 @@ impl frame_system::Config for Test {
 parameter_types! {
 	pub const ExistentialDeposit: Balance = 100;
 	pub const TrainerBond: Balance = BOND;
+	pub const TaskDeposit: Balance = DEPOSIT;
 	pub const MaxOpenTasks: u32 = 3;
 	pub const MaxFailedRounds: u32 = MAX_FAILED;
 }
@@ -83,6 +85,7 @@ impl crate::Config for Test {
 	type Models = MockModels;
 	type Datasets = MockDatasets;
 	type TrainerBond = TrainerBond;
+	type TaskDeposit = TaskDeposit;
 	type MaxOpenTasks = MaxOpenTasks;
 	type MaxFailedRounds = MaxFailedRounds;
 	type WeightInfo = ();

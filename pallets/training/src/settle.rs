@@ -12,11 +12,11 @@ use crate::{
 };
 use alloc::vec::Vec;
 use frame_support::{
-	pallet_prelude::DispatchResult,
 	storage::with_storage_layer,
 	traits::{
 		fungible::MutateHold,
 		tokens::{Fortitude, Precision, Restriction},
+		Get,
 	},
 };
 use llmchain_primitives::{
@@ -61,9 +61,12 @@ pub(crate) fn shares(record: &RoundRecord, reward: Balance) -> Vec<(AccountId, B
 }
 
 impl<T: Config> Pallet<T> {
-	/// Puts a new task's pot on hold.
-	pub(crate) fn lock_pot(publisher: &AccountId, pot: Balance) -> DispatchResult {
-		T::Currency::hold(&HoldReason::TaskPot.into(), publisher, pot)
+	/// Puts a new task's pot and the deposit for its record on hold, and gives the deposit.
+	pub(crate) fn lock(publisher: &AccountId, pot: Balance) -> Result<Balance, DispatchError> {
+		let deposit = T::TaskDeposit::get();
+		T::Currency::hold(&HoldReason::TaskPot.into(), publisher, pot)?;
+		T::Currency::hold(&HoldReason::TaskDeposit.into(), publisher, deposit)?;
+		Ok(deposit)
 	}
 
 	/// Registers the agreed version, pays, and ends the task if its stop rule says so. A refusal of the registry fails the round.

@@ -95,6 +95,8 @@ pub struct Task {
 	pub head: VersionId,
 	/// Part of the pot on hold that is not paid out.
 	pub pot: Balance,
+	/// Money on hold for this record, for good.
+	pub deposit: Balance,
 	/// Settled rounds and their losses.
 	pub progress: Progress,
 	/// Rounds that failed since one settled.

@@ -53,6 +53,7 @@ impl pallet_training::Config for Runtime {
 	type Models = Models;
 	type Datasets = Datasets;
 	type TrainerBond = ConstU128<{ 100 * UNIT }>;
+	type TaskDeposit = ConstU128<UNIT>;
 	type MaxOpenTasks = ConstU32<16>;
 	type MaxFailedRounds = ConstU32<10>;
 	type WeightInfo = ();

@@ -79,6 +79,9 @@ fn each_corruption_is_found() {
 		("pots and money on hold differ", |_| {
 			Balances::hold(&crate::HoldReason::TaskPot.into(), &account(PUBLISHER), 1).unwrap();
 		}),
+		("deposits and money on hold differ", |task| {
+			change_task(task, |task| task.deposit += 1);
+		}),
 		("an open task is listed twice", |task| {
 			OpenTasks::<Test>::try_append(task).unwrap();
 		}),

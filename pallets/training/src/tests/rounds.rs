@@ -169,7 +169,7 @@ fn pay_follows_weight_and_dust_goes_back() {
 		let earned: Vec<Balance> = (1..=3).map(|who| free(who) + BOND - PURSE).collect();
 		assert_eq!(earned, [1_428, 2_857, 5_714]);
 		assert_eq!(status(task), TaskStatus::Completed);
-		assert_eq!(free(PUBLISHER), PURSE - 1_428 - 2_857 - 5_714);
+		assert_eq!(free(PUBLISHER), PURSE - DEPOSIT - 1_428 - 2_857 - 5_714);
 		let version = Tasks::<Test>::get(task).unwrap().head;
 		assert_eq!(
 			MockModels::accepted(&version),
@@ -192,7 +192,7 @@ fn a_publisher_that_trains_is_paid_from_its_own_pot() {
 		next_block();
 		settle(task, 500);
 		assert_eq!(status(task), TaskStatus::Completed);
-		assert_eq!(free(PUBLISHER), PURSE - BOND);
+		assert_eq!(free(PUBLISHER), PURSE - BOND - DEPOSIT);
 	});
 }
 
@@ -222,7 +222,7 @@ fn stop_rules_end_a_task_on_chain() {
 			}
 			assert_eq!(status(task), expected);
 			let paid = 10_000 * losses.len() as Balance;
-			assert_eq!(free(PUBLISHER), PURSE - paid);
+			assert_eq!(free(PUBLISHER), PURSE - DEPOSIT - paid);
 			assert!(events().contains(&Event::TaskEnded {
 				task,
 				status: expected,
@@ -344,7 +344,7 @@ fn too_many_failures_in_a_row_cancel_the_task() {
 			next_blocks(21);
 		}
 		assert_eq!(status(task), TaskStatus::Cancelled);
-		assert_eq!(free(PUBLISHER), PURSE);
+		assert_eq!(free(PUBLISHER), PURSE - DEPOSIT);
 		assert_ok!(Training::leave(signed(1)));
 	});
 }

@@ -120,7 +120,11 @@ fn the_pot_is_locked_with_the_publisher_and_comes_back() {
 
 		assert_ok!(Training::cancel_task(signed(PUBLISHER), task));
 		assert_eq!(pot_of(PUBLISHER), 0);
-		assert_eq!(Balances::free_balance(account(PUBLISHER)), PURSE);
+		assert_eq!(
+			Balances::free_balance(account(PUBLISHER)),
+			PURSE - DEPOSIT,
+			"the deposit stays, as the record does"
+		);
 		assert_eq!(
 			Training::task_view(&task).unwrap().status,
 			TaskStatus::Cancelled
@@ -190,7 +194,10 @@ fn a_cancelled_task_finishes_and_pays_the_round_that_runs() {
 			(view.status, view.settled, view.pot),
 			(TaskStatus::Cancelled, 1, 0)
 		);
-		assert_eq!(Balances::free_balance(account(PUBLISHER)), PURSE - 10_000);
+		assert_eq!(
+			Balances::free_balance(account(PUBLISHER)),
+			PURSE - DEPOSIT - 10_000
+		);
 	});
 }
 
@@ -206,7 +213,7 @@ fn a_task_that_ends_with_a_failing_round_pays_nobody() {
 			Training::task_view(&task).unwrap().status,
 			TaskStatus::Cancelled
 		);
-		assert_eq!(Balances::free_balance(account(PUBLISHER)), PURSE);
+		assert_eq!(Balances::free_balance(account(PUBLISHER)), PURSE - DEPOSIT);
 	});
 }
 
