@@ -43,7 +43,7 @@ const PRINTED: [(&str, &str); 6] = [
 type Variables = BTreeMap<&'static str, String>;
 
 #[test]
-#[ignore = "slow: every command of the guides on a network; not yet seen to its end"]
+#[ignore = "slow: every command of every guide on one network, about eight minutes"]
 fn e2e_commands_of_the_guides_work() -> Result<()> {
 	let mut guides: Vec<String> = Vec::new();
 	for entry in fs::read_dir(checkout().join(GUIDES))? {

@@ -58,7 +58,10 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
 		feature[0],
 		feature[1],
 	];
-	if !run::succeeds(&mut run::command(workspace, Target::Benchmarks, &build))? {
+	let mut build = run::command(workspace, Target::Benchmarks, &build);
+	// A runtime that one of the SDK's other benchmarks brings; it cannot be built from outside the SDK, and nothing here calls it.
+	build.env("SKIP_FRAME_STORAGE_ACCESS_TEST_RUNTIME_WASM_BUILD", "1");
+	if !run::succeeds(&mut build)? {
 		return Ok(false);
 	}
 	std::fs::create_dir_all(workspace.root.join(FOLDER))?;
