@@ -90,6 +90,51 @@ pub enum TokenizerDefect {
 		/// Its id.
 		id: u32,
 	},
+	/// Not the byte-level form of GPT-2: pre_tokenizer, decoder or a field of the model differs.
+	NotByteLevel,
+	/// A merge does not join two tokens to a third, or comes twice, or out of order.
+	Merge {
+		/// Its index in the list.
+		index: usize,
+	},
+	/// An entry of the vocabulary is not written in GPT-2's characters for bytes, or has another's place.
+	NotBytes {
+		/// Its id.
+		id: u32,
+	},
+	/// A byte is no token, so some texts could not be written.
+	MissingByte {
+		/// The byte.
+		byte: u8,
+	},
+}
+
+/// What is wrong with a form of lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LineDefect {
+	/// The form has no lines, or too many.
+	Lines {
+		/// Lines given.
+		got: usize,
+		/// Most allowed.
+		max: usize,
+	},
+	/// A line's range is empty.
+	Characters {
+		/// Fewest characters.
+		min: usize,
+		/// Most characters.
+		max: usize,
+	},
+	/// Only the last line may end with nothing: how else would it be told from the next?
+	NoEnd,
+	/// No tokens spell a line's end.
+	EndNotInVocabulary {
+		/// The end.
+		end: String,
+	},
+	/// No token is made of characters that may stand inside a line.
+	NothingToWrite,
 }
 
 /// An error of the model library.
@@ -288,5 +333,47 @@ pub enum Error {
 		got: usize,
 		/// Context of the model.
 		context_length: u32,
+	},
+
+	// Constraints, batches of texts, formats of others.
+	/// A stop string can never or always match, or is too long to look for.
+	#[error("a stop string has {bytes} bytes, must be 1 to {max}")]
+	StopString {
+		/// Its length.
+		bytes: usize,
+		/// Longest allowed.
+		max: usize,
+	},
+	/// A form of lines cannot be written.
+	#[error("line {line} of the form: {defect:?}")]
+	LineForm {
+		/// Index of the line.
+		line: usize,
+		/// What is wrong.
+		defect: LineDefect,
+	},
+	/// The text that the prompt already holds breaks the form.
+	#[error("character {at} of the opening, {character:?}, has no place in the form: shorten the opening or change the form")]
+	OpeningOutsideForm {
+		/// Its index, in characters.
+		at: usize,
+		/// The character.
+		character: char,
+	},
+	/// A tokenizer and a model do not belong together.
+	#[error("the tokenizer has {tokenizer} tokens, the model {model}: take the tokenizer that the model was trained with")]
+	VocabularyMismatch {
+		/// Tokens of the tokenizer.
+		tokenizer: u32,
+		/// Tokens of the model.
+		model: u32,
+	},
+	/// One request of a batch is wrong, so none was begun.
+	#[error("request {index} of the batch: {error}")]
+	Request {
+		/// Its index.
+		index: usize,
+		/// What is wrong with it.
+		error: Box<Error>,
 	},
 }

@@ -32,13 +32,13 @@ pub use config::Config;
 pub use environment::check_float_environment;
 pub use error::{Error, Result};
 pub use evaluate::{evaluate, logits, loss_to_micro_nats, Evaluation};
-pub use generate::{generate, generate_with};
+pub use generate::{generate, generate_with, Finish, Request, Writer, Written};
 pub use init::init;
 pub use kernels::{fma_available, Kernel};
 pub use optimiser::{Decay, Hyper, Schedule};
 pub use parameters::{Layout, Parameters, TensorInfo};
-pub use sampling::Sampling;
-pub use tokenizer::{train_characters, Tokenizer};
+pub use sampling::{Constraints, Line, LineForm, LineMask, LogitMask, Sampling};
+pub use tokenizer::{train_byte_level, train_characters, SpecialTokens, Tokenizer};
 pub use train::{StepReport, TrainState, Trainer};
 
 /// Version of the numeric specification that this crate computes by. A model version names it.
