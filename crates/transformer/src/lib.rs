@@ -5,7 +5,7 @@
 //! specification (`docs/protocol/numerics.md`), whose scalar pseudo-code is the `Scalar` kernel.
 //!
 //! Reading order: [`config`], [`parameters`], [`fixed`], [`init()`], [`batch`]; `kernels` (instructions), `layers` (equations),
-//! `network` (their composition), [`optimiser`], [`train`], [`mod@evaluate`], [`mod@generate`], [`sampling`], [`tokenizer`].
+//! `network` (their composition), [`optimiser`], [`train`], [`mod@evaluate`], [`mod@generate`], [`sampling`], [`tokenizer`]; [`hf`] (files of others).
 //! Must not know: files, clocks, chains, federated learning. Bytes in, bytes out.
 //! Invariants: work runs on the current rayon pool, whose size cannot be seen in a result; nothing calls a platform's
 //! mathematical library on a path to a result; not-a-number is an error.
@@ -17,6 +17,7 @@ pub mod error;
 pub mod evaluate;
 pub mod fixed;
 pub mod generate;
+pub mod hf;
 pub mod init;
 mod kernels;
 mod layers;

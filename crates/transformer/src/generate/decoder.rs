@@ -119,7 +119,7 @@ impl<'a> Decoder<'a> {
 				x,
 				&mut self.activations,
 				y,
-				|qkv, out, _| attend(kernel, memories, turns, layer, c, qkv, out),
+				|qkv, out, _| attend(kernel, memories, turns, layer, qkv, out),
 			);
 			core::mem::swap(x, y);
 		}
@@ -137,13 +137,12 @@ impl<'a> Decoder<'a> {
 	}
 }
 
-/// Attention of one layer: each turn over the memory of its text; `qkv` [n, 3C], `out` [n, C].
+/// Attention of one layer: each turn over the memory of its text; `qkv` and `out` have one row a token.
 fn attend(
 	kernel: Kernel,
 	memories: &mut [Memory],
 	turns: &[Turn],
 	layer: usize,
-	c: usize,
 	qkv: &[f32],
 	out: &mut [f32],
 ) {
@@ -152,12 +151,14 @@ fn attend(
 		memory.caches[layer].forward(kernel, memory.position, qkv, out);
 		return;
 	}
+	let rows = turns.iter().map(|turn| turn.tokens).sum::<usize>().max(1);
+	let (width, out_width) = (qkv.len() / rows, out.len() / rows);
 	let (mut memories, mut skipped) = (memories.iter_mut(), 0);
 	let (mut qkv, mut out) = (qkv, out);
 	let mut work = Vec::with_capacity(turns.len());
 	for turn in turns {
-		let (own, other) = qkv.split_at(turn.tokens * 3 * c);
-		let (own_out, other_out) = core::mem::take(&mut out).split_at_mut(turn.tokens * c);
+		let (own, other) = qkv.split_at(turn.tokens * width);
+		let (own_out, other_out) = core::mem::take(&mut out).split_at_mut(turn.tokens * out_width);
 		(qkv, out) = (other, other_out);
 		if let Some(memory) = memories.nth(turn.text - skipped) {
 			work.push((memory, own, own_out));
