@@ -18,13 +18,21 @@ mkdir -p "$found" "$cache/crashes"
 
 # What cargo-fuzz passes: coverage of edges and comparisons, and the sanitizer, which stable compilers hide.
 export RUSTC_BOOTSTRAP=1
-export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
-	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
-	-Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Zsanitizer=address --cfg=fuzzing"
+flags=(
+	-Cpasses=sancov-module
+	-Cllvm-args=-sanitizer-coverage-level=4
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters
+	-Cllvm-args=-sanitizer-coverage-pc-table
+	-Cllvm-args=-sanitizer-coverage-trace-compares
+	-Ccodegen-units=1
+	-Zsanitizer=address
+	--cfg=fuzzing
+)
+export RUSTFLAGS=${flags[*]}
 triple=$(rustc -vV | sed -n 's/^host: //p')
 cargo build --quiet --release --manifest-path "$here/Cargo.toml" --target-dir "$cache/target" --target "$triple" --bin "$target"
 
-# Nothing that is read may take more than 10 seconds or 1 GB.
+# Nothing that is read may take more than 10 seconds or 2 GB.
 exec nice -n 19 "$cache/target/$triple/release/$target" "$found" "$here/seeds/$target" \
-	-max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=65536 -print_final_stats=1 \
+	-max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 \
 	-artifact_prefix="$cache/crashes/$target-"
