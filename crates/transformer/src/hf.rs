@@ -65,8 +65,8 @@ pub struct Imported {
 ///
 /// let file = train_byte_level(&["to be or not to be"], 270)?;
 /// let config = Config {
-/// 	vocab_size: Tokenizer::from_bytes(&file)?.vocab_size(),
-/// 	context_length: 16, n_layers: 1, n_heads: 2, d_model: 8, d_ff: 16,
+///     vocab_size: Tokenizer::from_bytes(&file)?.vocab_size(),
+///     context_length: 16, n_layers: 1, n_heads: 2, d_model: 8, d_ff: 16,
 /// };
 /// let parameters = init(config, [0; 32])?;
 /// let sampling = Sampling { temperature_milli: 800, top_k: 50, top_p_milli: 950, max_tokens: 64 };

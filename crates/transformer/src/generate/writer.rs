@@ -74,12 +74,12 @@ pub struct Written {
 ///
 /// ```
 /// use transformer::{
-/// 	init, train_characters, Config, Constraints, LineForm, LineMask, Request, Sampling, Tokenizer, Writer,
+///     init, train_characters, Config, Constraints, LineForm, LineMask, Request, Sampling, Tokenizer, Writer,
 /// };
 ///
 /// let tokenizer = Tokenizer::from_bytes(&train_characters(&["ab cd\n"], 100)?)?;
 /// let config = Config {
-/// 	vocab_size: tokenizer.vocab_size(), context_length: 32, n_layers: 1, n_heads: 2, d_model: 8, d_ff: 16,
+///     vocab_size: tokenizer.vocab_size(), context_length: 32, n_layers: 1, n_heads: 2, d_model: 8, d_ff: 16,
 /// };
 /// let parameters = init(config, [0; 32])?;
 /// let writer = Writer::new(&parameters, &tokenizer)?;

@@ -59,15 +59,6 @@ impl Fields {
 		self.map.get(field).unwrap_or(&Value::Null)
 	}
 
-	/// The object in a field, if there is one.
-	pub(super) fn inner(&self, field: &str) -> Option<Self> {
-		let map = self.get(field).as_object()?.clone();
-		Some(Self {
-			file: self.file,
-			map,
-		})
-	}
-
 	/// An error that shows the field.
 	pub(super) fn refuse(&self, field: &'static str, expected: &'static str) -> Error {
 		Error::BadFile {

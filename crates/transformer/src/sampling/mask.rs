@@ -10,9 +10,9 @@
 /// use transformer::LogitMask;
 ///
 /// let mut even = |_: &[u32], allowed: &mut [bool]| {
-/// 	for odd in allowed.iter_mut().skip(1).step_by(2) {
-/// 		*odd = false;
-/// 	}
+///     for odd in allowed.iter_mut().skip(1).step_by(2) {
+///         *odd = false;
+///     }
 /// };
 /// let mut allowed = [true; 4];
 /// LogitMask::forbid(&mut even, &[], &mut allowed);
