@@ -31,14 +31,8 @@ const GREEDY: Sampling = Sampling {
 
 /// A small model of this file.
 fn train(tokenizer: &Tokenizer) -> Result<Parameters, Failure> {
-	let config = Config {
-		vocab_size: tokenizer.vocab_size(),
-		context_length: 64,
-		n_layers: 3,
-		n_heads: 4,
-		d_model: 48,
-		d_ff: 96,
-	};
+	// Positions, layers, heads, width, width of the feed-forward layer.
+	let config = Config::from_array([tokenizer.vocab_size(), 64, 3, 4, 48, 96]);
 	let tokens = tokenizer.encode_document(TEXT)?;
 	let pieces: Vec<&[u32]> = tokens.chunks(65).filter(|piece| piece.len() > 1).collect();
 	let mut trainer = Trainer::new(TrainState::new(init(config, [7; 32])?))?;

@@ -29,14 +29,15 @@ fn write(target: &str, name: &str, bytes: &[u8]) -> Result<(), Failure> {
 /// The container of the target's architecture: one character beside the special tokens.
 fn container() -> Result<hf::Folder, Failure> {
 	let tokenizer = train_characters(&["a"], 5)?;
-	let config = Config {
-		vocab_size: Tokenizer::from_bytes(&tokenizer)?.vocab_size(),
-		context_length: 2,
-		n_layers: 1,
-		n_heads: 1,
-		d_model: 2,
-		d_ff: 2,
-	};
+	// Positions, layers, heads, width, width of the feed-forward layer.
+	let config = Config::from_array([
+		Tokenizer::from_bytes(&tokenizer)?.vocab_size(),
+		2,
+		1,
+		1,
+		2,
+		2,
+	]);
 	let parameters = init(config, [0; 32])?;
 	Ok(hf::export(
 		&parameters,

@@ -64,10 +64,9 @@ pub struct Imported {
 /// use transformer::{hf, init, train_byte_level, Config, Sampling, Tokenizer};
 ///
 /// let file = train_byte_level(&["to be or not to be"], 270)?;
-/// let config = Config {
-///     vocab_size: Tokenizer::from_bytes(&file)?.vocab_size(),
-///     context_length: 16, n_layers: 1, n_heads: 2, d_model: 8, d_ff: 16,
-/// };
+/// // V, T, L, H, C, F
+/// let vocab_size = Tokenizer::from_bytes(&file)?.vocab_size();
+/// let config = Config::from_array([vocab_size, 16, 1, 2, 8, 16]);
 /// let parameters = init(config, [0; 32])?;
 /// let sampling = Sampling { temperature_milli: 800, top_k: 50, top_p_milli: 950, max_tokens: 64 };
 /// let folder = hf::export(&parameters, &file, &sampling, &hf::Card::default())?;

@@ -211,14 +211,14 @@ fn run() -> Result<(), Failure> {
 	let baseline = sum / tokens as f64;
 	println!("modified Kneser-Ney, {MAX_ORDER} tokens: {baseline:.4} nats a token over {tokens}");
 
-	let config = Config {
+	let config = Config::from_array([
 		vocab_size,
-		context_length: options.number("context", 256)?,
-		n_layers: options.number("layers", 4)?,
-		n_heads: options.number("heads", 4)?,
-		d_model: options.number("width", 128)?,
-		d_ff: options.number("wide", 512)?,
-	};
+		options.number("context", 256)?,
+		options.number("layers", 4)?,
+		options.number("heads", 4)?,
+		options.number("width", 128)?,
+		options.number("wide", 512)?,
+	]);
 	let context = config.context_length as usize;
 	let batches: transformer::Result<Vec<Batch>> = pieces(&held_out, context)
 		.chunks(64)

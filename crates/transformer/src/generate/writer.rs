@@ -78,9 +78,8 @@ pub struct Written {
 /// };
 ///
 /// let tokenizer = Tokenizer::from_bytes(&train_characters(&["ab cd\n"], 100)?)?;
-/// let config = Config {
-///     vocab_size: tokenizer.vocab_size(), context_length: 32, n_layers: 1, n_heads: 2, d_model: 8, d_ff: 16,
-/// };
+/// // V, T, L, H, C, F
+/// let config = Config::from_array([tokenizer.vocab_size(), 32, 1, 2, 8, 16]);
 /// let parameters = init(config, [0; 32])?;
 /// let writer = Writer::new(&parameters, &tokenizer)?;
 /// let sampling = Sampling { temperature_milli: 800, top_k: 0, top_p_milli: 950, max_tokens: 30 };
