@@ -9,6 +9,7 @@ mod decoder;
 mod text;
 mod writer;
 
+pub(crate) use decoder::Decoder;
 pub use writer::{Finish, Request, Writer, Written};
 
 use crate::environment::check_float_environment;
@@ -18,7 +19,6 @@ use crate::kernels::Kernel;
 use crate::parameters::Parameters;
 use crate::sampling::{Constraints, Sampler, Sampling};
 use crate::tokenizer::SpecialTokens;
-use decoder::Decoder;
 use writer::Text;
 
 /// Continues `prompt` (which usually begins with the beginning-of-text token) with tokens of our own tokenizers; see

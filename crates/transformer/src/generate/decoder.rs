@@ -81,6 +81,16 @@ impl<'a> Decoder<'a> {
 		self.network.config.context_length as usize - self.memories[text].position
 	}
 
+	/// Reads tokens of a decoder's first text.
+	#[cfg(test)]
+	pub(crate) fn read_first(&mut self, tokens: &[u32]) -> &[f32] {
+		let turn = Turn {
+			text: 0,
+			tokens: tokens.len(),
+		};
+		self.read(&[turn], tokens)
+	}
+
 	/// Those of the last [`Decoder::read`], `[turns, V]`.
 	pub(crate) fn logits(&self) -> &[f32] {
 		&self.logits

@@ -43,15 +43,6 @@ fn bits(values: &[f32]) -> Vec<u32> {
 	values.iter().map(|value| value.to_bits()).collect()
 }
 
-/// Reads tokens of a decoder's only text.
-fn read<'a>(decoder: &'a mut Decoder<'_>, tokens: &[u32]) -> &'a [f32] {
-	let turn = Turn {
-		text: 0,
-		tokens: tokens.len(),
-	};
-	decoder.read(&[turn], tokens)
-}
-
 #[test]
 fn decoding_prefill_and_whole_passes_give_the_same_bits() {
 	let model = model();
@@ -61,15 +52,15 @@ fn decoding_prefill_and_whole_passes_give_the_same_bits() {
 		// Token by token.
 		let mut decoder = Decoder::new(&model, kernel, 1);
 		for (t, token) in text.iter().enumerate() {
-			let got = bits(read(&mut decoder, &[*token]));
+			let got = bits(decoder.read_first(&[*token]));
 			let want = bits(whole.row(t).to_slice().unwrap());
 			assert!(got == want, "{kernel:?}, token {t}");
 		}
 		// In pieces of any length.
 		for cut in [1, 2, 7, 16, 23] {
 			let mut decoder = Decoder::new(&model, kernel, 1);
-			read(&mut decoder, &text[..cut]);
-			let got = bits(read(&mut decoder, &text[cut..]));
+			decoder.read_first(&text[..cut]);
+			let got = bits(decoder.read_first(&text[cut..]));
 			assert!(
 				got == bits(whole.row(23).to_slice().unwrap()),
 				"{kernel:?}, cut {cut}"
