@@ -3,7 +3,7 @@
 //! An [`Operation`] is written once over [`lanes::Lanes`]; [`Kernel::run`] compiles it for each instruction set and calls
 //! the one that was asked for. All kernels give the same bits (tests force each).
 //!
-//! Reading order: `lanes` (what a lane can do, and the scalar oracle), `x86`, `math`, `reduce`, `gemm`.
+//! Reading order: `lanes` (what a lane can do, and the scalar oracle), `x86`, `math`, `reduce`, `gemm`, `probe`.
 //! Must not know: layers, models, files.
 //! Source: numeric specification, sections 1 to 4.
 //! Invariants: values of an instruction set's lane type exist only below `Kernel::run`; work is split over threads by
@@ -14,6 +14,7 @@
 pub(crate) mod gemm;
 pub(crate) mod lanes;
 pub(crate) mod math;
+pub mod probe;
 pub(crate) mod reduce;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -132,6 +133,18 @@ unsafe fn run_avx2<O: Operation>(operation: O) -> O::Output {
 /// Without it everything still gives the same bits, some fifty times slower: trainers must refuse, verifiers should warn.
 pub fn fma_available() -> bool {
 	cfg!(target_arch = "aarch64") || Kernel::Avx2.is_available()
+}
+
+/// Asks for a cache line that will be read or written soon. Any address may be given; nothing is read or changed.
+#[inline(always)]
+pub(crate) fn prefetch(address: *const f32) {
+	#[cfg(target_arch = "x86_64")]
+	// SAFETY: a hint that cannot fault, whatever the address; the instruction is part of every x86-64.
+	unsafe {
+		core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+	}
+	#[cfg(not(target_arch = "x86_64"))]
+	let _ = address;
 }
 
 /// Into how many pieces `work` (in multiply-adds or the like) should be cut for the current pool.

@@ -404,6 +404,15 @@ fn products_of_all_shapes_follow_the_chain() {
 		(37, 24, 100),
 		(50, 128, 16),
 		(3, 0, 5),
+		(1, 0, 5),
+		// One more and one fewer than a tile, a block of k, a block of columns.
+		(14, 257, 31),
+		(15, 256, 33),
+		(13, 31, 17),
+		(230, 19, 40),
+		(7, 5, 529),
+		(29, 523, 61),
+		(1, 21, 1100),
 	];
 	for (m, k, n) in shapes {
 		let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
