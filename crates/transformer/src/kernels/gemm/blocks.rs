@@ -13,7 +13,7 @@ use crate::kernels::lanes::{self, Lanes, LANES};
 use crate::kernels::Operation;
 
 /// Steps of k between two visits of a tile.
-pub(super) const K_BLOCK: usize = 256;
+pub(super) const K_BLOCK: usize = 192;
 /// Rows that are packed together; rounded down to whole tiles.
 pub(super) const ROW_BLOCK: usize = 224;
 /// Columns that are packed together.
