@@ -50,16 +50,16 @@ impl Operation for Part<'_, '_> {
 	#[inline(always)]
 	fn run<V: Lanes>(self) {
 		match V::TILE {
-			lanes::Tile::Wide => self.blocks::<V, 14, 2, 32>(),
-			lanes::Tile::Narrow => self.blocks::<V, 6, 1, 16>(),
+			lanes::Tile::Wide => self.blocks::<V, 14, 16, 2, 32>(),
+			lanes::Tile::Narrow => self.blocks::<V, 6, 8, 1, 16>(),
 		}
 	}
 }
 
 impl Part<'_, '_> {
-	/// Tiles of `R` rows and `N` lanes, that is, `W` columns.
+	/// Tiles of `R` rows, which take `P` places in a panel, and of `N` lanes, that is, `W` columns.
 	#[inline(always)]
-	fn blocks<V: Lanes, const R: usize, const N: usize, const W: usize>(self) {
+	fn blocks<V: Lanes, const R: usize, const P: usize, const N: usize, const W: usize>(self) {
 		let Self {
 			product,
 			rows,
@@ -80,13 +80,15 @@ impl Part<'_, '_> {
 				let b = b.transposed();
 				// SAFETY: `steps <= K_BLOCK` and at most `COLUMN_BLOCK` columns, for which `Panels` has room; all inside `b`.
 				unsafe {
-					pack::<V, W>(b, column..last_column, first_k..first_k + steps, packed_b);
+					pack::<V, W, W>(b, column..last_column, first_k..first_k + steps, packed_b);
 				}
 				let mut row = rows.start;
 				while row < rows.end {
 					let last_row = (row + row_block).min(rows.end);
 					// SAFETY: `steps <= K_BLOCK` and at most `ROW_BLOCK` rows, for which `Panels` has room; all inside `a`.
-					unsafe { pack::<V, R>(a, row..last_row, first_k..first_k + steps, packed_a) };
+					unsafe {
+						pack::<V, R, P>(a, row..last_row, first_k..first_k + steps, packed_a)
+					};
 					let step = Step {
 						product,
 						a: packed_a,
@@ -95,7 +97,7 @@ impl Part<'_, '_> {
 						steps,
 					};
 					// SAFETY: the panels were just packed for these rows and columns, which are this thread's.
-					unsafe { step.tiles::<V, R, N, W>(row..last_row, column..last_column) };
+					unsafe { step.tiles::<V, R, P, N, W>(row..last_row, column..last_column) };
 					row = last_row;
 				}
 				first_k += steps;
@@ -123,7 +125,7 @@ impl Step<'_, '_> {
 	/// # Safety
 	/// The panels must hold these rows and columns for `steps`; the output's part must be this thread's alone.
 	#[inline(always)]
-	unsafe fn tiles<V: Lanes, const R: usize, const N: usize, const W: usize>(
+	unsafe fn tiles<V: Lanes, const R: usize, const P: usize, const N: usize, const W: usize>(
 		&self,
 		rows: Range<usize>,
 		columns: Range<usize>,
@@ -162,12 +164,12 @@ impl Step<'_, '_> {
 				// SAFETY: the panels hold `steps` vectors of this row and column panel; `c` has just been checked.
 				unsafe {
 					if N > 1 && width <= LANES {
-						tile.run::<V, R, 1, W>(height);
+						tile.run::<V, R, P, 1, W>(height);
 					} else {
-						tile.run::<V, R, N, W>(height);
+						tile.run::<V, R, P, N, W>(height);
 					}
 				}
-				a = a.wrapping_add(R * self.steps);
+				a = a.wrapping_add(P * self.steps);
 				row += height;
 			}
 			b = b.wrapping_add(W * self.steps);

@@ -1,6 +1,7 @@
 //! Copies of operands in the order in which tiles read them, and the room for them.
 //!
-//! A panel is a run of vectors, one a step of k, each as wide as a tile is high (rows of `a`) or wide (columns of `b`).
+//! A panel is a run of vectors, one a step of k, each as wide as a tile is high (rows of `a`) or wide (columns of `b`),
+//! filled up so that vectors begin at multiples of half a cache line.
 //! Must not know: the order in which panels are used.
 //! Invariants: each thread has room of its own, allocated at its first product and kept.
 
@@ -16,8 +17,8 @@ use crate::kernels::lanes::{Lanes, LANES};
 #[repr(align(64))]
 struct Line(#[allow(dead_code)] [f32; LANES]);
 
-/// Lines of the packed rows; the last vector of a panel is written sixteen wide.
-const A_LINES: usize = ROW_BLOCK * K_BLOCK / LANES + 1;
+/// Lines of the packed rows, of which 14 take the places of 16, or 6 those of 8; the last vector is written sixteen wide.
+const A_LINES: usize = ROW_BLOCK / 6 * 8 * K_BLOCK / LANES + 1;
 /// Lines of the packed columns, the last panel filled up.
 const B_LINES: usize = COLUMN_BLOCK * K_BLOCK / LANES;
 
@@ -56,12 +57,13 @@ pub(crate) fn prepare() {
 	}
 }
 
-/// Packs `rows` of `matrix` for the steps `ks` of its columns, in panels of `W` rows; missing rows are zeros.
+/// Packs `rows` of `matrix` for the steps `ks` of its columns, in panels of `R` rows that take `P` places; missing rows are
+/// zeros.
 ///
 /// # Safety
-/// The rows and steps must lie inside the matrix; `to` must have room for every panel's `W * ks.len()` numbers, and 16 more.
+/// The rows and steps must lie inside the matrix; `to` must have room for every panel's `P * ks.len()` numbers, and 16 more.
 #[inline(always)]
-pub(super) unsafe fn pack<V: Lanes, const W: usize>(
+pub(super) unsafe fn pack<V: Lanes, const R: usize, const P: usize>(
 	matrix: Matrix<'_>,
 	rows: Range<usize>,
 	ks: Range<usize>,
@@ -74,33 +76,33 @@ pub(super) unsafe fn pack<V: Lanes, const W: usize>(
 	while row < rows.end {
 		let mut group = 0;
 		// A tile of fewer rows than lanes has one group, whose surplus the next vector overwrites.
-		while group < W {
+		while group < R {
 			let first = (row + group).min(rows.end);
-			let count = LANES.min(W - group).min(rows.end - first);
+			let count = LANES.min(R - group).min(rows.end - first);
 			let from = matrix.at(first, ks.start);
 			let to = panel.wrapping_add(group);
 			// SAFETY: `count` rows from `first` on and `steps` columns lie inside; the caller has made the room.
 			unsafe {
 				if matrix.column_stride == 1 {
-					transpose::<V, W>(from, matrix.row_stride, count, steps, to);
+					transpose::<V, P>(from, matrix.row_stride, count, steps, to);
 				} else {
 					debug_assert_eq!(matrix.row_stride, 1);
-					copy::<V, W>(from, matrix.column_stride, count, steps, to);
+					copy::<V, P>(from, matrix.column_stride, count, steps, to);
 				}
 			}
 			group += LANES;
 		}
-		panel = panel.wrapping_add(W * steps);
-		row += W;
+		panel = panel.wrapping_add(P * steps);
+		row += R;
 	}
 }
 
-/// Vector s is `from[s * stride..][..count]`, filled up with zeros, and goes to `to[s * W..][..16]`.
+/// Vector s is `from[s * stride..][..count]`, filled up with zeros, and goes to `to[s * P..][..16]`.
 ///
 /// # Safety
 /// What is read and written must be the caller's to read and write.
 #[inline(always)]
-unsafe fn copy<V: Lanes, const W: usize>(
+unsafe fn copy<V: Lanes, const P: usize>(
 	from: *const f32,
 	stride: usize,
 	count: usize,
@@ -119,16 +121,16 @@ unsafe fn copy<V: Lanes, const W: usize>(
 			lanes.store_pointer(to);
 		}
 		from = from.wrapping_add(stride);
-		to = to.wrapping_add(W);
+		to = to.wrapping_add(P);
 	}
 }
 
-/// Lane i of vector s is `from[i * stride + s]` for i below `count`, else zero; it goes to `to[s * W..][..16]`.
+/// Lane i of vector s is `from[i * stride + s]` for i below `count`, else zero; it goes to `to[s * P..][..16]`.
 ///
 /// # Safety
 /// What is read and written must be the caller's to read and write.
 #[inline(always)]
-unsafe fn transpose<V: Lanes, const W: usize>(
+unsafe fn transpose<V: Lanes, const P: usize>(
 	from: *const f32,
 	stride: usize,
 	count: usize,
@@ -156,12 +158,12 @@ unsafe fn transpose<V: Lanes, const W: usize>(
 		if some == LANES {
 			for (s, column) in columns.iter().enumerate() {
 				// SAFETY: by the caller's promise.
-				unsafe { column.store_pointer(to.wrapping_add((first + s) * W)) };
+				unsafe { column.store_pointer(to.wrapping_add((first + s) * P)) };
 			}
 		} else {
 			for (s, column) in columns.iter().enumerate().take(some) {
 				// SAFETY: as above.
-				unsafe { column.store_pointer(to.wrapping_add((first + s) * W)) };
+				unsafe { column.store_pointer(to.wrapping_add((first + s) * P)) };
 			}
 		}
 		first += some;

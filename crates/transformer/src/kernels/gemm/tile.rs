@@ -27,24 +27,30 @@ pub(super) struct Tile<'a> {
 }
 
 impl Tile<'_> {
-	/// `height` rows, at most `P`, of `N` lanes; panels are `P` rows high and `W` columns wide.
+	/// `height` rows, at most `R`, of `N` lanes; vectors of the panels are `P` and `W` numbers apart.
 	///
 	/// # Safety
 	/// The panels must hold `steps` vectors; `height` rows of `columns` numbers at `c` must be this thread's alone.
 	#[inline(always)]
-	pub(super) unsafe fn run<V: Lanes, const P: usize, const N: usize, const W: usize>(
+	pub(super) unsafe fn run<
+		V: Lanes,
+		const R: usize,
+		const P: usize,
+		const N: usize,
+		const W: usize,
+	>(
 		self,
 		height: usize,
 	) {
 		// SAFETY: the caller's promise, for the whole panel or for parts of it that follow one another.
 		unsafe {
-			if height == P {
-				self.rows::<V, P, N, P, W>();
+			if height == R {
+				self.rows::<V, R, N, P, W>();
 				return;
 			}
 			let mut tile = self;
 			let mut left = height;
-			if P > 8 && left >= 8 {
+			if R > 8 && left >= 8 {
 				tile.rows::<V, 8, N, P, W>();
 				tile.advance(8);
 				left -= 8;
