@@ -3,7 +3,7 @@
 //! An [`Operation`] is written once over [`lanes::Lanes`]; [`Kernel::run`] compiles it for each instruction set and calls
 //! the one that was asked for. All kernels give the same bits (tests force each).
 //!
-//! Reading order: `lanes` (what a lane can do, and the scalar oracle), `x86`, `math`, `reduce`, `gemm`, `probe`.
+//! Reading order: `lanes` (what a lane can do, and the scalar oracle), `x86`, `math`, `reduce`, `gemm`, `causal`, `probe`.
 //! Must not know: layers, models, files.
 //! Source: numeric specification, sections 1 to 4.
 //! Invariants: values of an instruction set's lane type exist only below `Kernel::run`; work is split over threads by
@@ -11,6 +11,7 @@
 
 #![allow(unsafe_code)]
 
+pub(crate) mod causal;
 pub(crate) mod gemm;
 pub(crate) mod lanes;
 pub(crate) mod math;
