@@ -20,12 +20,12 @@ mod tile;
 use core::ops::Range;
 
 use super::lanes::LANES;
-use super::{split, Kernel};
+use super::{crew, Kernel, MAX_PIECES};
 
 pub(crate) use pack::prepare;
 
-/// Fused multiply-adds that are worth another thread: some ten microseconds.
-const WORTH_A_PIECE: usize = 1 << 19;
+/// Fused multiply-adds that are worth another thread: some microseconds.
+const WORTH_A_PIECE: usize = 1 << 17;
 /// From so many on, work is cut finer than threads, to even out a core that others use too.
 const WORTH_EVENING: usize = 1 << 26;
 /// Numbers of a streamed matrix that are worth another thread.
@@ -119,11 +119,9 @@ pub(crate) fn matmul(
 		return;
 	}
 	let grid = Grid::of(kernel, m, k, n);
-	split(0..grid.pieces(), grid.pieces(), &|range| {
-		for piece in range {
-			// The parts of a grid are disjoint, and so are these rows and columns of `c`.
-			blocks::multiply(kernel, &product, grid.rows(piece), grid.columns(piece));
-		}
+	crew::each_index(grid.pieces(), &|piece| {
+		// The parts of a grid are disjoint, and so are these rows and columns of `c`.
+		blocks::multiply(kernel, &product, grid.rows(piece), grid.columns(piece));
 	});
 }
 
@@ -181,7 +179,7 @@ impl Grid {
 	fn of(kernel: Kernel, m: usize, k: usize, n: usize) -> Self {
 		let tile = tile_shape(kernel);
 		let work = m * n * k;
-		let threads = rayon::current_num_threads().max(1);
+		let threads = rayon::current_num_threads().clamp(1, MAX_PIECES / 2);
 		let pieces = match work / WORTH_A_PIECE {
 			0 | 1 => 1,
 			_ if threads == 1 => 1,

@@ -13,7 +13,7 @@ use core::ops::Range;
 
 use super::{cut, row_parts, Kernel, Product, Start};
 use crate::kernels::lanes::{Lanes, LANES};
-use crate::kernels::{prefetch, split, Operation};
+use crate::kernels::{crew, prefetch, Operation};
 
 /// Rows of the matrix that are added in one pass over the outputs.
 const ROWS: usize = 8;
@@ -24,12 +24,10 @@ const OUTPUTS: usize = 1024;
 pub(super) fn multiply(kernel: Kernel, product: &Product<'_>) {
 	debug_assert_eq!(product.m, 1);
 	let parts = row_parts(product.k, product.n);
-	split(0..parts, parts, &|range| {
-		for part in range {
-			// The parts of a cut are disjoint, and so are these columns of `c`.
-			let columns = cut(product.n, 4 * LANES, parts, part);
-			kernel.run(Row { product, columns });
-		}
+	crew::each_index(parts, &|part| {
+		// The parts of a cut are disjoint, and so are these columns of `c`.
+		let columns = cut(product.n, 4 * LANES, parts, part);
+		kernel.run(Row { product, columns });
 	});
 }
 

@@ -6,7 +6,7 @@ use super::{sequence_pieces, Heads, QUERIES};
 use crate::kernels::causal::{dot_rows, transpose_rows, weighted_columns, weighted_rows, Rows};
 use crate::kernels::lanes::{Lanes, LANES};
 use crate::kernels::reduce::{fold, tree, update, ShiftedExp, Step};
-use crate::kernels::{Kernel, Operation};
+use crate::kernels::{split_work, Cut, Kernel, Operation};
 
 /// Backward pass of some sequences; `dqkv` begins at the first of them, everything else at row 0.
 struct Backward<'a> {
@@ -17,6 +17,8 @@ struct Backward<'a> {
 	dout: &'a [f32],
 	dqkv: &'a mut [f32],
 	scratch: &'a mut [f32],
+	/// Numbers of `scratch` for each piece.
+	scratch_a_piece: usize,
 }
 
 /// Keys and values of one head, and where their gradients add up.
@@ -163,6 +165,7 @@ impl Operation for Backward<'_> {
 			dout,
 			dqkv,
 			scratch,
+			..
 		} = self;
 		let (c, d, padded_head) = (heads.d_model(), heads.d_head, heads.padded_head());
 		let width = heads.width();
@@ -238,50 +241,42 @@ pub(crate) fn backward(
 		stats,
 		dout,
 		dqkv,
+		scratch_a_piece: scratch.len() / pieces,
 		scratch,
 	};
-	backward_pieces(kernel, pieces, work);
+	split_work(work, pieces, &|work| kernel.run(work));
 }
 
-fn backward_pieces(kernel: Kernel, pieces: usize, work: Backward<'_>) {
-	if pieces <= 1 {
-		kernel.run(work);
-		return;
+impl Cut for Backward<'_> {
+	fn rows(&self) -> usize {
+		self.offsets.len() - 1
 	}
-	let Backward {
-		heads,
-		offsets,
-		qkv,
-		stats,
-		dout,
-		dqkv,
-		scratch,
-	} = work;
-	let left = pieces / 2;
-	let middle = (offsets.len() - 1) * left / pieces;
-	let rows = offsets[middle] - offsets[0];
-	let (dqkv, dqkv_right) = dqkv.split_at_mut(rows * heads.width());
-	let (scratch, scratch_right) = scratch.split_at_mut(scratch.len() / pieces * left);
-	let right = Backward {
-		heads,
-		offsets: &offsets[middle..],
-		qkv,
-		stats,
-		dout,
-		dqkv: dqkv_right,
-		scratch: scratch_right,
-	};
-	let left_work = Backward {
-		heads,
-		offsets: &offsets[..=middle],
-		qkv,
-		stats,
-		dout,
-		dqkv,
-		scratch,
-	};
-	rayon::join(
-		|| backward_pieces(kernel, left, left_work),
-		|| backward_pieces(kernel, pieces - left, right),
-	);
+
+	fn cut(self, sequences: usize) -> (Self, Self) {
+		let Self {
+			heads,
+			offsets,
+			qkv,
+			stats,
+			dout,
+			..
+		} = self;
+		let rows = offsets[sequences] - offsets[0];
+		let (dqkv, dqkv_right) = self.dqkv.split_at_mut(rows * heads.width());
+		let (scratch, scratch_right) = self.scratch.split_at_mut(self.scratch_a_piece);
+		let part = |offsets, dqkv, scratch| Self {
+			heads,
+			offsets,
+			qkv,
+			stats,
+			dout,
+			dqkv,
+			scratch,
+			scratch_a_piece: self.scratch_a_piece,
+		};
+		(
+			part(&offsets[..=sequences], dqkv, scratch),
+			part(&offsets[sequences..], dqkv_right, scratch_right),
+		)
+	}
 }

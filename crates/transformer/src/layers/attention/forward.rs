@@ -6,7 +6,7 @@ use super::{sequence_pieces, Heads, QUERIES};
 use crate::kernels::causal::{dot_rows, transpose_rows, weighted_rows, Rows};
 use crate::kernels::lanes::{Lanes, LANES};
 use crate::kernels::reduce::{exponentials, row_max, tree};
-use crate::kernels::{Kernel, Operation};
+use crate::kernels::{split_work, Cut, Kernel, Operation};
 
 /// The keys and values of one head.
 #[derive(Clone, Copy)]
@@ -79,6 +79,8 @@ struct Forward<'a> {
 	out: &'a mut [f32],
 	stats: &'a mut [f32],
 	scratch: &'a mut [f32],
+	/// Numbers of `scratch` for each piece.
+	scratch_a_piece: usize,
 }
 
 impl Operation for Forward<'_> {
@@ -93,6 +95,7 @@ impl Operation for Forward<'_> {
 			out,
 			stats,
 			scratch,
+			..
 		} = self;
 		let (c, d, width) = (heads.d_model(), heads.d_head, heads.width());
 		let origin = offsets[0];
@@ -137,57 +140,46 @@ pub(crate) fn forward(
 	scratch: &mut [f32],
 ) {
 	let pieces = sequence_pieces(offsets, heads.d_model());
-	forward_pieces(
-		kernel,
-		pieces,
-		Forward {
+	let work = Forward {
+		heads,
+		offsets,
+		qkv,
+		out,
+		stats,
+		scratch_a_piece: scratch.len() / pieces,
+		scratch,
+	};
+	split_work(work, pieces, &|work| kernel.run(work));
+}
+
+impl Cut for Forward<'_> {
+	fn rows(&self) -> usize {
+		self.offsets.len() - 1
+	}
+
+	fn cut(self, sequences: usize) -> (Self, Self) {
+		let Self {
+			heads,
+			offsets,
+			qkv,
+			..
+		} = self;
+		let rows = offsets[sequences] - offsets[0];
+		let (out, out_right) = self.out.split_at_mut(rows * heads.d_model());
+		let (stats, stats_right) = self.stats.split_at_mut(rows * heads.n_heads * 2);
+		let (scratch, scratch_right) = self.scratch.split_at_mut(self.scratch_a_piece);
+		let part = |offsets, out, stats, scratch| Self {
 			heads,
 			offsets,
 			qkv,
 			out,
 			stats,
 			scratch,
-		},
-	);
-}
-
-fn forward_pieces(kernel: Kernel, pieces: usize, work: Forward<'_>) {
-	if pieces <= 1 {
-		kernel.run(work);
-		return;
+			scratch_a_piece: self.scratch_a_piece,
+		};
+		(
+			part(&offsets[..=sequences], out, stats, scratch),
+			part(&offsets[sequences..], out_right, stats_right, scratch_right),
+		)
 	}
-	let Forward {
-		heads,
-		offsets,
-		qkv,
-		out,
-		stats,
-		scratch,
-	} = work;
-	let left = pieces / 2;
-	let middle = (offsets.len() - 1) * left / pieces;
-	let rows = offsets[middle] - offsets[0];
-	let (out, out_right) = out.split_at_mut(rows * heads.d_model());
-	let (stats, stats_right) = stats.split_at_mut(rows * heads.n_heads * 2);
-	let (scratch, scratch_right) = scratch.split_at_mut(scratch.len() / pieces * left);
-	let right = Forward {
-		heads,
-		offsets: &offsets[middle..],
-		qkv,
-		out: out_right,
-		stats: stats_right,
-		scratch: scratch_right,
-	};
-	let left_work = Forward {
-		heads,
-		offsets: &offsets[..=middle],
-		qkv,
-		out,
-		stats,
-		scratch,
-	};
-	rayon::join(
-		|| forward_pieces(kernel, left, left_work),
-		|| forward_pieces(kernel, pieces - left, right),
-	);
 }
