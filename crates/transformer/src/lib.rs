@@ -35,7 +35,7 @@ pub use error::{Error, Result};
 pub use evaluate::{evaluate, logits, loss_to_micro_nats, Evaluation};
 pub use generate::{generate, generate_with, Finish, Request, Writer, Written};
 pub use init::init;
-pub use kernels::{fma_available, Kernel};
+pub use kernels::{fma_available, probe, Kernel};
 pub use optimiser::{Decay, Hyper, Schedule};
 pub use parameters::{Layout, Parameters, TensorInfo};
 pub use sampling::{Constraints, Line, LineForm, LineMask, LogitMask, Sampling};
