@@ -5,13 +5,14 @@
 //! does not meet its bound.
 //! Floats are fine here: nothing of this is hashed.
 
+mod engine;
 mod line;
 
 use crate::{region, workspace::Workspace};
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 /// The table of all benches, for people.
 const DOCUMENT: &str = "docs/benchmarks.md";
@@ -25,11 +26,16 @@ pub struct Options {
 	/// Read the result of the last run instead of running anything.
 	#[arg(long)]
 	no_run: bool,
+	/// Text that `engine` trains on; without it those figures are not measured.
+	#[arg(long)]
+	text: Option<PathBuf>,
 }
 
 /// The benches there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Name {
+	/// The Transformer engine, beside PyTorch, candle and burn.
+	Engine,
 	/// The whole line: five rounds by four trainers on one machine.
 	Line,
 }
@@ -39,12 +45,15 @@ enum Name {
 pub enum Bound {
 	/// This much or less.
 	AtMost(f64),
+	/// This much or more.
+	AtLeast(f64),
 }
 
 impl Bound {
 	fn holds(self, value: f64) -> bool {
 		match self {
 			Bound::AtMost(most) => value <= most,
+			Bound::AtLeast(least) => value >= least,
 		}
 	}
 }
@@ -53,6 +62,7 @@ impl fmt::Display for Bound {
 	fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 		match self {
 			Bound::AtMost(most) => write!(f, "<= {most}"),
+			Bound::AtLeast(least) => write!(f, ">= {least}"),
 		}
 	}
 }
@@ -74,6 +84,9 @@ pub struct Figure {
 	pub must: String,
 	/// Whether it is.
 	pub met: bool,
+	/// What `must` says, for comparison.
+	#[serde(skip)]
+	bound: Bound,
 }
 
 impl Figure {
@@ -88,17 +101,53 @@ impl Figure {
 			ratio: None,
 			must: bound.to_string(),
 			met,
+			bound,
+		}
+	}
+
+	/// A figure beside a peer's; the bound is on value by peer.
+	pub fn beside(
+		name: &'static str,
+		value: Option<f64>,
+		unit: &'static str,
+		peer: Option<f64>,
+		bound: Bound,
+	) -> Self {
+		let ratio = value.zip(peer).map(|(value, peer)| value / peer);
+		Self {
+			name,
+			value,
+			unit,
+			peer,
+			ratio,
+			must: format!("ratio {bound}"),
+			met: ratio.is_some_and(|ratio| bound.holds(ratio)),
+			bound,
+		}
+	}
+
+	/// The same figure with other values.
+	fn filled(self, value: Option<f64>, peer: Option<f64>) -> Self {
+		if self.must.starts_with("ratio") {
+			Self::beside(self.name, value, self.unit, peer, self.bound)
+		} else {
+			Self::new(self.name, value, self.unit, self.bound)
 		}
 	}
 
 	fn row(&self) -> String {
-		let value = self
-			.value
-			.map_or_else(|| "not measured".to_owned(), |value| format!("{value:.3}"));
+		let number = |number: Option<f64>, absent: &str| {
+			number.map_or_else(|| absent.to_owned(), |number| format!("{number:.3}"))
+		};
 		let met = if self.met { "yes" } else { "no" };
 		format!(
-			"| {} | {value} | {} | {} | {met} |",
-			self.name, self.unit, self.must
+			"| {} | {} | {} | {} | {} | {} | {met} |",
+			self.name,
+			number(self.value, "not measured"),
+			self.unit,
+			number(self.peer, ""),
+			number(self.ratio, ""),
+			self.must
 		)
 	}
 }
@@ -120,6 +169,7 @@ pub struct Measurement {
 /// The bench cannot be run, or its results not be written.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
 	let measurement = match options.name {
+		Name::Engine => engine::measure(workspace, !options.no_run, options.text.as_deref())?,
 		Name::Line => line::measure(workspace, !options.no_run)?,
 	};
 	let json = serde_json::to_string_pretty(&measurement.figures)?;
@@ -138,7 +188,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
 
 fn table(measurement: &Measurement) -> String {
 	let mut text = format!("{}\n\n", measurement.conditions);
-	text.push_str("| figure | value | unit | bound | met |\n|---|---:|---|---|---|\n");
+	text.push_str("| figure | value | unit | peer | ratio | bound | met |\n|---|---:|---|---:|---:|---|---|\n");
 	for figure in &measurement.figures {
 		text.push_str(&figure.row());
 		text.push('\n');
@@ -157,7 +207,10 @@ mod tests {
 		assert!(!Figure::new("time", Some(480.5), "s", bound).met);
 		let absent = Figure::new("time", None, "s", bound);
 		assert!(!absent.met);
-		assert_eq!(absent.row(), "| time | not measured | s | <= 480 | no |");
+		assert_eq!(
+			absent.row(),
+			"| time | not measured | s |  |  | <= 480 | no |"
+		);
 	}
 
 	#[test]

@@ -90,6 +90,187 @@ pub enum TokenizerDefect {
 		/// Its id.
 		id: u32,
 	},
+	/// Not the byte-level form of GPT-2: pre_tokenizer, decoder or a field of the model differs.
+	NotByteLevel,
+	/// A merge does not join two tokens to a third, or comes twice, or out of order.
+	Merge {
+		/// Its index in the list.
+		index: usize,
+	},
+	/// An entry of the vocabulary is not written in GPT-2's characters for bytes, or has another's place.
+	NotBytes {
+		/// Its id.
+		id: u32,
+	},
+	/// A byte is no token, so some texts could not be written.
+	MissingByte {
+		/// The byte.
+		byte: u8,
+	},
+}
+
+/// What is wrong with a form of lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LineDefect {
+	/// The form has no lines, or too many.
+	Lines {
+		/// Lines given.
+		got: usize,
+		/// Most allowed.
+		max: usize,
+	},
+	/// A line's range is empty.
+	Characters {
+		/// Fewest characters.
+		min: usize,
+		/// Most characters.
+		max: usize,
+	},
+	/// Only the last line may end with nothing: how else would it be told from the next?
+	NoEnd,
+	/// No tokens spell a line's end.
+	EndNotInVocabulary {
+		/// The end.
+		end: String,
+	},
+	/// No token is made of characters that may stand inside a line.
+	NothingToWrite,
+}
+
+/// What is wrong with a file of a model's folder.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FileDefect {
+	/// It is not there.
+	#[error("the file is missing")]
+	Missing,
+	/// It is larger than any such file has to be.
+	#[error("{got} bytes, at most {max} are read")]
+	TooLarge {
+		/// Bytes given.
+		got: u64,
+		/// Largest allowed.
+		max: u64,
+	},
+	/// It, or its header, is not JSON.
+	#[error("not JSON at line {line}, column {column}")]
+	NotJson {
+		/// Line, from 1.
+		line: usize,
+		/// Column, from 1.
+		column: usize,
+	},
+	/// It, or its header, is JSON, but no object.
+	#[error("not a JSON object")]
+	NotAnObject,
+	/// A field asks for something that is not computed here.
+	#[error("field {field} is {got}, must be {expected}")]
+	Field {
+		/// Its name.
+		field: &'static str,
+		/// Its value.
+		got: String,
+		/// What it may be.
+		expected: &'static str,
+	},
+	/// It ends too early.
+	#[error("{got} bytes, the header needs {expected}: was the download cut off?")]
+	Truncated {
+		/// Bytes that must be there.
+		expected: u64,
+		/// Bytes given.
+		got: u64,
+	},
+	/// The header claims to be longer than any header has to be.
+	#[error("a header of {got} bytes, at most {max} are read")]
+	HeaderLength {
+		/// Length claimed.
+		got: u64,
+		/// Longest allowed.
+		max: u64,
+	},
+	/// The header's entry of a tensor lacks shape or offsets.
+	#[error("tensor {tensor}: shape or data_offsets are not lists of whole numbers")]
+	Row {
+		/// The tensor.
+		tensor: String,
+	},
+	/// Shape and offsets of a tensor do not agree.
+	#[error("tensor {tensor}: shape {shape:?} does not fill bytes {start} to {end}")]
+	Size {
+		/// The tensor.
+		tensor: String,
+		/// Its shape.
+		shape: Vec<usize>,
+		/// First byte.
+		start: u64,
+		/// Byte after the last.
+		end: u64,
+	},
+	/// A tensor overlaps another, leaves a gap, or lies outside the file.
+	#[error("tensor {tensor}: bytes {start} to {end}, must begin at {expected} and end within {available}")]
+	Offsets {
+		/// The tensor.
+		tensor: String,
+		/// First byte.
+		start: u64,
+		/// Byte after the last.
+		end: u64,
+		/// Where it must begin.
+		expected: u64,
+		/// Bytes of data.
+		available: u64,
+	},
+	/// Data go on after the last tensor.
+	#[error("{got} bytes of data, the tensors have {expected}")]
+	DataLength {
+		/// Bytes of all tensors.
+		expected: u64,
+		/// Bytes given.
+		got: u64,
+	},
+	/// Numbers of a kind that does not become f32 exactly.
+	#[error("tensor {tensor}: numbers of kind {got}, must be F32, F16 or BF16")]
+	Kind {
+		/// The tensor.
+		tensor: String,
+		/// Its kind.
+		got: String,
+	},
+	/// A tensor has another shape than the architecture gives it.
+	#[error("tensor {tensor}: shape {got:?}, the configuration asks for {expected:?}")]
+	Shape {
+		/// The tensor.
+		tensor: String,
+		/// By the architecture.
+		expected: Vec<usize>,
+		/// In the file.
+		got: Vec<usize>,
+	},
+	/// A tensor of the architecture is not there.
+	#[error("tensor {tensor} is missing")]
+	MissingTensor {
+		/// The tensor.
+		tensor: String,
+	},
+	/// A tensor has no place in the architecture.
+	#[error("tensor {tensor} has no place in this architecture")]
+	UnexpectedTensor {
+		/// The tensor.
+		tensor: String,
+	},
+	/// The head is not the token table, although the configuration says so.
+	#[error("lm_head.weight differs from the token table, to which the configuration ties it")]
+	HeadNotTied,
+	/// A number is infinite or not a number.
+	#[error("tensor {tensor}: number {index} is {value}")]
+	NotFinite {
+		/// The tensor.
+		tensor: String,
+		/// Index inside the tensor, row-major.
+		index: u64,
+		/// The number.
+		value: String,
+	},
 }
 
 /// An error of the model library.
@@ -288,5 +469,55 @@ pub enum Error {
 		got: usize,
 		/// Context of the model.
 		context_length: u32,
+	},
+
+	// Constraints, batches of texts, formats of others.
+	/// A stop string can never or always match, or is too long to look for.
+	#[error("a stop string has {bytes} bytes, must be 1 to {max}")]
+	StopString {
+		/// Its length.
+		bytes: usize,
+		/// Longest allowed.
+		max: usize,
+	},
+	/// A form of lines cannot be written.
+	#[error("line {line} of the form: {defect:?}")]
+	LineForm {
+		/// Index of the line.
+		line: usize,
+		/// What is wrong.
+		defect: LineDefect,
+	},
+	/// The text that the prompt already holds breaks the form.
+	#[error("character {at} of the opening, {character:?}, has no place in the form: shorten the opening or change the form")]
+	OpeningOutsideForm {
+		/// Its index, in characters.
+		at: usize,
+		/// The character.
+		character: char,
+	},
+	/// A tokenizer and a model do not belong together.
+	#[error("the tokenizer has {tokenizer} tokens, the model {model}: take the tokenizer that the model was trained with")]
+	VocabularyMismatch {
+		/// Tokens of the tokenizer.
+		tokenizer: u32,
+		/// Tokens of the model.
+		model: u32,
+	},
+	/// One request of a batch is wrong, so none was begun.
+	#[error("request {index} of the batch: {error}")]
+	Request {
+		/// Its index.
+		index: usize,
+		/// What is wrong with it.
+		error: Box<Error>,
+	},
+	/// A file of a model's folder cannot be used.
+	#[error("{file}: {defect}")]
+	BadFile {
+		/// Its name.
+		file: &'static str,
+		/// What is wrong.
+		defect: FileDefect,
 	},
 }

@@ -1,107 +1,28 @@
-//! Generation of text tokens, one by one, with a key-value cache.
+//! Generation: tokens, or texts under constraints, one by one or several at once.
 //!
-//! Must not know: text (see `tokenizer`), receipts.
+//! Reading order: here (tokens), then `writer` (texts), `text` (what may be shown), `decoder` (the model with its memory).
+//! Must not know: receipts.
 //! Source: numeric specification, sections 6 and 11.
-//! Invariants: a prompt read at once and a prompt read token by token give the same bits, and the same bits as training;
-//! nothing is allocated per token.
+//! Invariants: a prompt read at once and a prompt read token by token give the same bits, and the same bits as training.
+
+mod decoder;
+mod text;
+mod writer;
+
+pub(crate) use decoder::Decoder;
+pub use writer::{Finish, Request, Writer, Written};
 
 use crate::environment::check_float_environment;
 use crate::error::Result;
 use crate::evaluate::check_tokens;
 use crate::kernels::Kernel;
-use crate::layers::attention::Cache;
-use crate::network::{Activations, Network};
 use crate::parameters::Parameters;
-use crate::sampling::{Sampler, Sampling};
-use crate::tokenizer::EOS;
+use crate::sampling::{Constraints, Sampler, Sampling};
+use crate::tokenizer::SpecialTokens;
+use writer::Text;
 
-/// A model that reads tokens and predicts the next one.
-pub(crate) struct Decoder<'a> {
-	network: Network,
-	parameters: &'a [f32],
-	/// One a layer.
-	caches: Vec<Cache>,
-	/// Token table transposed, `[C, V]`, so that the head reads it along.
-	head: Vec<f32>,
-	/// Tokens read.
-	position: usize,
-	activations: Activations,
-	/// The residual stream before and after a block, `[n, C]`.
-	streams: [Vec<f32>; 2],
-	stats: Vec<f32>,
-	positions: Vec<u32>,
-	logits: Vec<f32>,
-}
-
-impl<'a> Decoder<'a> {
-	pub(crate) fn new(parameters: &'a Parameters, kernel: Kernel) -> Self {
-		let layout = parameters.layout().clone();
-		let network = Network::new(*parameters.config(), layout, kernel);
-		let (c, v) = (network.d_model(), network.vocabulary());
-		let mut head = vec![0.0; c * v];
-		network.transpose_table(parameters.as_slice(), &mut head);
-		let cache = Cache::new(network.heads(), network.config.context_length as usize);
-		Self {
-			caches: vec![cache; network.n_layers()],
-			network,
-			parameters: parameters.as_slice(),
-			head,
-			position: 0,
-			activations: Activations::default(),
-			streams: [Vec::new(), Vec::new()],
-			stats: Vec::new(),
-			positions: Vec::new(),
-			logits: vec![0.0; v],
-		}
-	}
-
-	/// Tokens that still fit the context.
-	pub(crate) fn room(&self) -> usize {
-		self.network.config.context_length as usize - self.position
-	}
-
-	/// Reads `tokens`, at least one and at most [`Decoder::room`]; gives the logits of what follows the last.
-	pub(crate) fn read(&mut self, tokens: &[u32]) -> &[f32] {
-		let Self {
-			network,
-			parameters,
-			..
-		} = self;
-		let (c, n) = (network.d_model(), tokens.len());
-		let kernel = network.kernel;
-		self.activations.reserve(&network.config, n);
-		for stream in &mut self.streams {
-			stream.resize(n * c, 0.0);
-		}
-		self.stats.resize(n * 2, 0.0);
-		self.positions.clear();
-		// Below the context length, so positions fit.
-		self.positions
-			.extend((self.position..self.position + n).map(|position| position as u32));
-		let [x, y] = &mut self.streams;
-		network.embed(parameters, tokens, &self.positions, x);
-		for (layer, cache) in self.caches.iter_mut().enumerate() {
-			let first = self.position;
-			network.block(
-				parameters,
-				layer,
-				x,
-				&mut self.activations,
-				y,
-				|qkv, out, _| {
-					cache.forward(kernel, first, qkv, out);
-				},
-			);
-			core::mem::swap(x, y);
-		}
-		network.finish(parameters, x, y, &mut self.stats);
-		self.position += n;
-		network.head(&self.head, &y[(n - 1) * c..], &mut self.logits);
-		&self.logits
-	}
-}
-
-/// Continues `prompt` (which usually begins with the beginning-of-text token).
+/// Continues `prompt` (which usually begins with the beginning-of-text token) with tokens of our own tokenizers; see
+/// [`Writer`] for texts.
 ///
 /// Calls `on_token` with each new token and gives all of them, without the end-of-text token. Stops at end of text, after
 /// `sampling.max_tokens`, or when the context is full. Equal arguments give equal tokens on every machine.
@@ -144,24 +65,26 @@ pub fn generate_with(
 	let kernel: Kernel = kernel.require()?;
 	check_tokens(parameters, prompt)?;
 	check_float_environment()?;
-	let mut decoder = Decoder::new(parameters, kernel);
-	let mut sampler = Sampler::new(*sampling, kernel, seed);
-	let limit = sampling.max_tokens as usize;
-	let mut tokens = Vec::with_capacity(limit.min(decoder.room() + 1));
-	let mut logits = decoder.read(prompt);
-	loop {
-		let token = sampler.choose(logits, tokens.len() as u64)?;
-		if token == EOS {
-			break;
-		}
-		tokens.push(token);
-		on_token(token);
-		if tokens.len() == limit || decoder.room() == 0 {
-			break;
-		}
-		logits = decoder.read(&[token]);
-	}
-	Ok(tokens)
+	let SpecialTokens { end, never, .. } = SpecialTokens::default();
+	let mut text = Text {
+		sampler: Sampler::new(*sampling, &Constraints::default(), never, kernel, seed),
+		mask: None,
+		end,
+		limit: sampling.max_tokens as usize,
+		prompt: prompt.to_vec(),
+		tokens: Vec::new(),
+		finish: None,
+	};
+	let mut decoder = Decoder::new(parameters, kernel, 1);
+	writer::decode(
+		&mut decoder,
+		core::slice::from_mut(&mut text),
+		&mut |_, token| {
+			on_token(token);
+			true
+		},
+	)?;
+	Ok(text.tokens)
 }
 
 #[cfg(test)]

@@ -88,6 +88,7 @@ impl Network {
 	pub(crate) fn heads(&self) -> Heads {
 		Heads {
 			n_heads: self.config.n_heads as usize,
+			n_kv_heads: self.config.n_heads as usize,
 			d_head: self.config.d_head(),
 		}
 	}

@@ -4,9 +4,11 @@
 //! Source: Loshchilov and Hutter 2019, algorithm 2; Pascanu et al. 2013 (clipping); numeric specification, section 10.
 //! Invariants: every constant is a finite `f32`, so a training task can carry its bits.
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use crate::error::{Error, Result};
 use crate::kernels::lanes::{Lanes, LANES};
-use crate::kernels::{math, pieces, Kernel, Operation};
+use crate::kernels::{math, pieces, split_work, Cut, Kernel, Operation};
 
 /// What the learning rate does after the warm-up.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -269,48 +271,38 @@ fn element<V: Lanes>(step: Step, decayed: bool, g: V, p: V, m: V, v: V) -> [V; 3
 /// Updates one tensor on the current pool; tells whether all numbers left are finite.
 pub(crate) fn update(kernel: Kernel, work: Update<'_>) -> bool {
 	let pieces = pieces(work.gradient.len() * 4);
-	update_pieces(kernel, pieces, work)
+	let finite = AtomicBool::new(true);
+	split_work(work, pieces, &|work| {
+		if !kernel.run(work) {
+			finite.store(false, Ordering::Relaxed);
+		}
+	});
+	finite.into_inner()
 }
 
-fn update_pieces(kernel: Kernel, pieces: usize, work: Update<'_>) -> bool {
-	if pieces <= 1 {
-		return kernel.run(work);
+impl Cut for Update<'_> {
+	fn rows(&self) -> usize {
+		self.gradient.len()
 	}
-	let Update {
-		step,
-		decayed,
-		gradient,
-		parameters,
-		first_moment,
-		second_moment,
-	} = work;
-	let left = pieces / 2;
-	let middle = gradient.len() * left / pieces;
-	let (gradient, gradient_right) = gradient.split_at(middle);
-	let (parameters, parameters_right) = parameters.split_at_mut(middle);
-	let (first_moment, first_right) = first_moment.split_at_mut(middle);
-	let (second_moment, second_right) = second_moment.split_at_mut(middle);
-	let right = Update {
-		step,
-		decayed,
-		gradient: gradient_right,
-		parameters: parameters_right,
-		first_moment: first_right,
-		second_moment: second_right,
-	};
-	let left_work = Update {
-		step,
-		decayed,
-		gradient,
-		parameters,
-		first_moment,
-		second_moment,
-	};
-	let (a, b) = rayon::join(
-		|| update_pieces(kernel, left, left_work),
-		|| update_pieces(kernel, pieces - left, right),
-	);
-	a && b
+
+	fn cut(self, numbers: usize) -> (Self, Self) {
+		let (gradient, gradient_right) = self.gradient.split_at(numbers);
+		let (parameters, parameters_right) = self.parameters.split_at_mut(numbers);
+		let (first_moment, first_right) = self.first_moment.split_at_mut(numbers);
+		let (second_moment, second_right) = self.second_moment.split_at_mut(numbers);
+		let part = |gradient, parameters, first_moment, second_moment| Self {
+			step: self.step,
+			decayed: self.decayed,
+			gradient,
+			parameters,
+			first_moment,
+			second_moment,
+		};
+		(
+			part(gradient, parameters, first_moment, second_moment),
+			part(gradient_right, parameters_right, first_right, second_right),
+		)
+	}
 }
 
 #[cfg(test)]

@@ -1,8 +1,18 @@
 //! Choosing the next token from logits, reproducibly.
 //!
 //! Candidates are ordered by logit, then by id; their exponentials are summed in that order; one public random word picks.
-//! Must not know: the model, text. Source: Fan et al. 2018 (top-k), Holtzman et al. 2020 (top-p); numeric specification,
-//! section 11. Invariants: parameters are integers, so a receipt can carry them.
+//! In order: repetition penalty, masks, temperature, top-k, top-p, min-p.
+//!
+//! Reading order: here, then `mask` (the hook) and `lines` (a mask that counts characters).
+//! Must not know: the model. Source: Fan et al. 2018 (top-k), Holtzman et al. 2020 (top-p), Nguyen et al. 2024 (min-p), Keskar
+//! et al. 2019, section 4.1 (repetition penalty); numeric specification, section 11.
+//! Invariants: parameters are integers, so a receipt can carry them; neutral [`Constraints`] change no bit.
+
+mod lines;
+mod mask;
+
+pub use lines::{Line, LineForm, LineMask};
+pub use mask::LogitMask;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
@@ -10,7 +20,6 @@ use rand_core::{RngCore, SeedableRng};
 use crate::error::{Error, Quantity, Result};
 use crate::kernels::lanes::Lanes;
 use crate::kernels::{reduce, Kernel, Operation};
-use crate::tokenizer::{BOS, PAD, UNK};
 
 /// How tokens are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,58 +40,200 @@ impl Sampling {
 	/// # Errors
 	/// - [`Error::SamplingOutOfRange`]: names field and range
 	pub fn validate(&self) -> Result<()> {
-		let bounds = [
+		check_ranges(&[
 			("temperature_milli", self.temperature_milli, 0, 100_000),
 			("top_k", self.top_k, 0, 1 << 20),
 			("top_p_milli", self.top_p_milli, 1, 1000),
 			("max_tokens", self.max_tokens, 1, 1 << 20),
-		];
-		for (field, got, min, max) in bounds {
-			if got < min || got > max {
-				return Err(Error::SamplingOutOfRange {
-					field,
-					got,
-					min,
-					max,
-				});
-			}
+		])
+	}
+}
+
+/// Largest number of stop strings.
+pub const MAX_STOPS: usize = 16;
+/// Longest stop string, bytes.
+pub const MAX_STOP_BYTES: usize = 256;
+
+/// What else bounds a text. The default bounds nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Constraints {
+	/// Candidates less likely than so many thousandths of the likeliest are dropped, after top-p; 0 for none.
+	pub min_p_milli: u32,
+	/// Logits of tokens that the prompt or the text already holds are divided by so many thousandths if they are positive, and
+	/// multiplied otherwise; 1000 for none, 100 to 10,000.
+	pub repetition_penalty_milli: u32,
+	/// The text ends before the first of these that comes up in it, however tokens cut it; at most [`MAX_STOPS`].
+	pub stop: Vec<String>,
+}
+
+impl Default for Constraints {
+	fn default() -> Self {
+		Self {
+			min_p_milli: 0,
+			repetition_penalty_milli: 1000,
+			stop: Vec::new(),
 		}
-		Ok(())
+	}
+}
+
+impl Constraints {
+	/// Checks the ranges.
+	///
+	/// # Errors
+	/// - [`Error::SamplingOutOfRange`]: names field and range
+	/// - [`Error::StopString`]: an empty or long one
+	pub fn validate(&self) -> Result<()> {
+		let penalty = self.repetition_penalty_milli;
+		// More strings than fit u32 are refused as well.
+		let stops = u32::try_from(self.stop.len()).unwrap_or(u32::MAX);
+		check_ranges(&[
+			("min_p_milli", self.min_p_milli, 0, 1000),
+			("repetition_penalty_milli", penalty, 100, 10_000),
+			("stop", stops, 0, MAX_STOPS as u32),
+		])?;
+		let refused = |stop: &&String| stop.is_empty() || stop.len() > MAX_STOP_BYTES;
+		match self.stop.iter().find(refused) {
+			Some(stop) => Err(Error::StopString {
+				bytes: stop.len(),
+				max: MAX_STOP_BYTES,
+			}),
+			None => Ok(()),
+		}
+	}
+}
+
+/// Refuses the first of (field, value, smallest, largest) that is out of range.
+fn check_ranges(bounds: &[(&'static str, u32, u32, u32)]) -> Result<()> {
+	let outside = |(_, got, min, max): &&(&str, u32, u32, u32)| got < min || got > max;
+	match bounds.iter().find(outside) {
+		Some(&(field, got, min, max)) => Err(Error::SamplingOutOfRange {
+			field,
+			got,
+			min,
+			max,
+		}),
+		None => Ok(()),
 	}
 }
 
 /// Chooses tokens; holds the random stream and buffers.
 pub(crate) struct Sampler {
 	sampling: Sampling,
+	/// Fractions of the two fields of [`Constraints`].
+	min_p: f32,
+	penalty: f32,
+	/// Tokens that are never candidates.
+	never: Vec<u32>,
 	kernel: Kernel,
 	stream: ChaCha20Rng,
+	/// Whether each token was read or chosen before, `[V]`; empty without a penalty.
+	seen: Vec<bool>,
+	/// `[V]`
+	penalised: Vec<f32>,
+	allowed: Vec<bool>,
 	order: Vec<u32>,
 	masses: Vec<f32>,
 }
 
 impl Sampler {
-	pub(crate) fn new(sampling: Sampling, kernel: Kernel, seed: [u8; 32]) -> Self {
-		let stream = ChaCha20Rng::from_seed(seed);
+	/// Takes valid parameters. `never` is checked against no vocabulary: what is not there cannot be chosen.
+	pub(crate) fn new(
+		sampling: Sampling,
+		constraints: &Constraints,
+		never: Vec<u32>,
+		kernel: Kernel,
+		seed: [u8; 32],
+	) -> Self {
+		let milli = |value: u32| value as f32 / 1000.0;
 		Self {
 			sampling,
+			min_p: milli(constraints.min_p_milli),
+			penalty: milli(constraints.repetition_penalty_milli),
+			never,
 			kernel,
-			stream,
+			stream: ChaCha20Rng::from_seed(seed),
+			seen: Vec::new(),
+			penalised: Vec::new(),
+			allowed: Vec::new(),
 			order: Vec::new(),
 			masses: Vec::new(),
 		}
 	}
 
-	/// The next token. Padding, beginning-of-text and unknown are never chosen.
+	/// Remembers tokens for the repetition penalty.
+	pub(crate) fn saw(&mut self, tokens: &[u32]) {
+		if self.penalty == 1.0 {
+			return;
+		}
+		for token in tokens {
+			let index = *token as usize;
+			if self.seen.len() <= index {
+				self.seen.resize(index + 1, false);
+			}
+			self.seen[index] = true;
+		}
+	}
+
+	/// The next token; `None` if `mask`, which sees the tokens `written` since the prompt, allows none.
 	///
 	/// # Errors
-	/// - [`Error::NotFinite`]: a logit is not
-	pub(crate) fn choose(&mut self, logits: &[f32], step: u64) -> Result<u32> {
-		if !logits.iter().all(|logit| logit.is_finite()) {
-			return Err(Error::NotFinite {
+	/// - [`Error::NotFinite`]: a logit is not, or the penalty makes it so
+	pub(crate) fn choose(
+		&mut self,
+		logits: &[f32],
+		mask: Option<&mut dyn LogitMask>,
+		written: &[u32],
+	) -> Result<Option<u32>> {
+		let finite = |logits: &[f32]| match logits.iter().all(|logit| logit.is_finite()) {
+			true => Ok(()),
+			false => Err(Error::NotFinite {
 				quantity: Quantity::Logit,
-				step,
-			});
+				step: written.len() as u64,
+			}),
+		};
+		finite(logits)?;
+		self.candidates(logits.len(), mask, written);
+		if self.seen.is_empty() {
+			return Ok(self.pick(logits));
 		}
+		let mut penalised = core::mem::take(&mut self.penalised);
+		penalised.clear();
+		penalised.extend_from_slice(logits);
+		for (logit, _) in penalised
+			.iter_mut()
+			.zip(&self.seen)
+			.filter(|(_, seen)| **seen)
+		{
+			*logit = match *logit > 0.0 {
+				true => *logit / self.penalty,
+				false => *logit * self.penalty,
+			};
+		}
+		let token = finite(&penalised).map(|()| self.pick(&penalised));
+		self.penalised = penalised;
+		token
+	}
+
+	/// Fills `order` with the tokens that may be chosen.
+	fn candidates(&mut self, vocabulary: usize, mask: Option<&mut dyn LogitMask>, written: &[u32]) {
+		self.allowed.clear();
+		self.allowed.resize(vocabulary, true);
+		if let Some(mask) = mask {
+			mask.forbid(written, &mut self.allowed);
+		}
+		for token in &self.never {
+			if let Some(allowed) = self.allowed.get_mut(*token as usize) {
+				*allowed = false;
+			}
+		}
+		self.order.clear();
+		let tokens = (0..).zip(&self.allowed);
+		self.order
+			.extend(tokens.filter_map(|(token, allowed)| allowed.then_some(token)));
+	}
+
+	/// One of the candidates; takes a random word unless the temperature is 0.
+	fn pick(&mut self, logits: &[f32]) -> Option<u32> {
 		let logit = |token: u32| logits[token as usize];
 		// Finite numbers and distinct ids: a total order. -0 and +0 are equal to it.
 		let before = |a: &u32, b: &u32| {
@@ -91,12 +242,8 @@ impl Sampler {
 				.unwrap_or(core::cmp::Ordering::Equal)
 				.then(a.cmp(b))
 		};
-		self.order.clear();
-		let tokens = 0..logits.len() as u32;
-		self.order
-			.extend(tokens.filter(|token| ![PAD, BOS, UNK].contains(token)));
 		if self.sampling.temperature_milli == 0 {
-			return Ok(self.order.iter().copied().min_by(before).unwrap_or(PAD));
+			return self.order.iter().copied().min_by(before);
 		}
 		let k = self.sampling.top_k as usize;
 		if k > 0 && k < self.order.len() {
@@ -104,7 +251,7 @@ impl Sampler {
 			self.order.truncate(k);
 		}
 		self.order.sort_unstable_by(before);
-		let greatest = self.order.first().map_or(0.0, |token| logit(*token));
+		let greatest = logit(*self.order.first()?);
 		let factor = 1000.0 / self.sampling.temperature_milli as f32;
 		self.masses.clear();
 		self.masses.extend(
@@ -119,10 +266,14 @@ impl Sampler {
 			1000 => f32::INFINITY,
 			milli => total * (milli as f32 / 1000.0),
 		};
-		// Running sums in order of probability, up to the first that reaches the limit.
+		// Running sums in order of probability, up to the first that reaches the limit. The first mass is 1, so the others
+		// are already relative to the likeliest.
 		let mut sum = 0.0;
 		let mut kept = 0;
 		for mass in &mut self.masses {
+			if kept > 0 && *mass < self.min_p {
+				break;
+			}
 			sum += *mass;
 			*mass = sum;
 			kept += 1;
@@ -137,7 +288,7 @@ impl Sampler {
 			.iter()
 			.position(|sum| *sum > point)
 			.unwrap_or(0);
-		Ok(self.order[chosen])
+		Some(self.order[chosen])
 	}
 }
 
@@ -156,134 +307,4 @@ impl Operation for Masses<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-	use super::*;
-
-	const ALL: Sampling = Sampling {
-		temperature_milli: 1000,
-		top_k: 0,
-		top_p_milli: 1000,
-		max_tokens: 1,
-	};
-
-	fn counts(sampling: Sampling, logits: &[f32], draws: u32) -> Vec<u32> {
-		let mut sampler = Sampler::new(sampling, Kernel::detect(), [5; 32]);
-		let mut counts = vec![0; logits.len()];
-		for _ in 0..draws {
-			counts[sampler.choose(logits, 0).unwrap() as usize] += 1;
-		}
-		counts
-	}
-
-	#[test]
-	fn frequencies_follow_the_softmax() {
-		// Tokens 2, 4, 5, 6 at 1 : 2 : 3 : 4; the three forbidden ones would win otherwise.
-		let ln = |x: f64| x.ln() as f32;
-		let logits = [9.0, 9.0, ln(1.0), 9.0, ln(2.0), ln(3.0), ln(4.0)];
-		let counts = counts(ALL, &logits, 20_000);
-		for (token, share) in [(2, 0.1), (4, 0.2), (5, 0.3), (6, 0.4)] {
-			let got = f64::from(counts[token]) / 20_000.0;
-			assert!((got - share).abs() < 0.012, "{token}: {got}");
-		}
-		assert_eq!([counts[0], counts[1], counts[3]], [0, 0, 0]);
-	}
-
-	#[test]
-	fn top_k_and_top_p_cut_the_tail() {
-		let logits = [0.0, 0.0, 1.0, 0.0, 2.0, 3.0, 4.0];
-		let two = counts(Sampling { top_k: 2, ..ALL }, &logits, 500);
-		assert!(two[6] > 0 && two[5] > 0 && two[6] + two[5] == 500);
-		// The likeliest has probability 0.64, with the second 0.88.
-		assert_eq!(
-			counts(
-				Sampling {
-					top_p_milli: 600,
-					..ALL
-				},
-				&logits,
-				200
-			)[6],
-			200
-		);
-		let nucleus = counts(
-			Sampling {
-				top_p_milli: 700,
-				..ALL
-			},
-			&logits,
-			500,
-		);
-		assert!(nucleus[5] > 0 && nucleus[6] + nucleus[5] == 500);
-	}
-
-	#[test]
-	fn greedy_takes_the_lowest_of_equal_tokens() {
-		let logits = [9.0, 0.0, 1.0, 0.0, 2.0, 2.0];
-		let mut sampler = Sampler::new(
-			Sampling {
-				temperature_milli: 0,
-				..ALL
-			},
-			Kernel::detect(),
-			[0; 32],
-		);
-		assert_eq!(sampler.choose(&logits, 0), Ok(4));
-	}
-
-	#[test]
-	fn a_cold_temperature_is_nearly_greedy_even_with_huge_logits() {
-		let cold = Sampling {
-			temperature_milli: 1,
-			..ALL
-		};
-		assert_eq!(counts(cold, &[0.0, 0.0, 3e38, 0.0, -3e38, 1.0], 50)[2], 50);
-	}
-
-	#[test]
-	fn refuses_bad_numbers() {
-		let mut sampler = Sampler::new(ALL, Kernel::detect(), [0; 32]);
-		let error = Error::NotFinite {
-			quantity: Quantity::Logit,
-			step: 3,
-		};
-		assert_eq!(
-			sampler.choose(&[0.0, 0.0, f32::NAN, 0.0, 0.0], 3),
-			Err(error)
-		);
-		for (bad, name) in [
-			(
-				Sampling {
-					temperature_milli: 100_001,
-					..ALL
-				},
-				"temperature_milli",
-			),
-			(
-				Sampling {
-					top_p_milli: 0,
-					..ALL
-				},
-				"top_p_milli",
-			),
-			(
-				Sampling {
-					top_p_milli: 1001,
-					..ALL
-				},
-				"top_p_milli",
-			),
-			(
-				Sampling {
-					max_tokens: 0,
-					..ALL
-				},
-				"max_tokens",
-			),
-		] {
-			match bad.validate() {
-				Err(Error::SamplingOutOfRange { field, .. }) => assert_eq!(field, name),
-				other => panic!("{name}: {other:?}"),
-			}
-		}
-	}
-}
+mod tests;

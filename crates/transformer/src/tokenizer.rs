@@ -1,17 +1,22 @@
-//! Character-level tokenizer as a standard `tokenizer.json`.
+//! Text to tokens and back, by a standard `tokenizer.json`: one token a character, or byte pairs.
 //!
-//! Every character is a token; four special tokens come first. The file is written by hand, in one fixed form, so that the
-//! same texts give the same bytes whatever version of a library is used; it is read by the `tokenizers` crate, and so by
-//! every tool that reads such files.
+//! Files are written by hand, in one fixed form, so that the same texts give the same bytes whatever version of a library is
+//! used; they are read by the `tokenizers` crate, and so by every tool that reads such files. A chain pins the file's root.
 //!
+//! Reading order: here, then `characters`, `byte_level` (the two forms), `merges` (learning pairs), `file` (what they share).
 //! Must not know: where texts come from.
-//! Source: the `tokenizers` file format, version 1.0 (WordLevel model, Split pre-tokenizer, Fuse decoder).
-//! Invariants: ids are 0..n; 0 to 3 are the special tokens; the rest are single characters by count, then code point.
-//! Special tokens written out in a user's text are text, never specials.
+//! Invariants: ids are 0..n; in files of ours 0 to 3 are the special tokens. Special tokens written out in a user's text are
+//! text, never specials. What was checked is written anew and loaded, so that a second parser cannot read it another way.
 
-use std::collections::HashMap;
+mod byte_level;
+mod characters;
+mod file;
+mod merges;
 
 use serde_json::Value;
+
+pub use byte_level::{train_byte_level, MAX_BYTE_LEVEL_VOCAB};
+pub use characters::train_characters;
 
 use crate::error::{Error, Result, TokenizerDefect};
 
@@ -32,111 +37,121 @@ pub const MAX_BYTES: usize = 8 << 20;
 /// Largest vocabulary, special tokens included.
 pub const MAX_VOCAB: u32 = 1 << 17;
 
-/// Any character, newlines included, in the regular expressions of Rust and of other languages alike.
-const ANY_CHARACTER: &str = "[\\s\\S]";
+/// Which tokens mean no text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecialTokens {
+	/// Begins a text, if there is such a token.
+	pub begin: Option<u32>,
+	/// Ends a text, if there is such a token.
+	pub end: Option<u32>,
+	/// Never chosen in generation; ascending.
+	pub never: Vec<u32>,
+}
 
-/// Learns a vocabulary: the most frequent characters of `texts` (of equal ones, the lower code point), at most
-/// `max_vocab - 4`. Gives the bytes of a `tokenizer.json`.
-///
-/// # Errors
-/// - [`Error::VocabularySize`]
-/// - [`Error::NoCharacters`]
-pub fn train_characters<S: AsRef<str>>(texts: &[S], max_vocab: u32) -> Result<Vec<u8>> {
-	let min = SPECIALS.len() as u32 + 1;
-	if !(min..=MAX_VOCAB).contains(&max_vocab) {
-		return Err(Error::VocabularySize {
-			got: max_vocab,
-			min,
-			max: MAX_VOCAB,
-		});
-	}
-	let mut counts: HashMap<char, u64> = HashMap::new();
-	for text in texts {
-		for character in text.as_ref().chars() {
-			*counts.entry(character).or_default() += 1;
+impl Default for SpecialTokens {
+	/// Those of our own files.
+	fn default() -> Self {
+		Self {
+			begin: Some(BOS),
+			end: Some(EOS),
+			never: vec![PAD, BOS, UNK],
 		}
 	}
-	if counts.is_empty() {
-		return Err(Error::NoCharacters);
-	}
-	let mut characters: Vec<(char, u64)> = counts.into_iter().collect();
-	characters.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-	characters.truncate(max_vocab as usize - SPECIALS.len());
-	Ok(write_file(
-		characters.into_iter().map(|(character, _)| character),
-	))
 }
 
-/// The file for `characters` in order of their ids.
-fn write_file(characters: impl Iterator<Item = char>) -> Vec<u8> {
-	let quoted = |text: &str| Value::String(text.into()).to_string();
-	let added: Vec<String> = SPECIALS
-		.iter()
-		.enumerate()
-		.map(|(id, special)| {
-			let content = quoted(special);
-			format!(
-				"    {{\"id\": {id}, \"content\": {content}, \"single_word\": false, \"lstrip\": false, \
-				 \"rstrip\": false, \"normalized\": false, \"special\": true}}"
-			)
-		})
-		.collect();
-	let specials = SPECIALS.iter().map(|special| quoted(special));
-	let entries: Vec<String> = specials
-		.chain(characters.map(|character| quoted(character.encode_utf8(&mut [0; 4]))))
-		.enumerate()
-		.map(|(id, key)| format!("      {key}: {id}"))
-		.collect();
-	let unknown = quoted(SPECIALS[UNK as usize]);
-	let pattern = quoted(ANY_CHARACTER);
-	format!(
-		"{{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n  \"added_tokens\": [\n{}\n  ],\n  \
-		 \"normalizer\": null,\n  \"pre_tokenizer\": {{\"type\": \"Split\", \"pattern\": {{\"Regex\": {pattern}}}, \
-		 \"behavior\": \"Isolated\", \"invert\": false}},\n  \"post_processor\": null,\n  \"decoder\": {{\"type\": \
-		 \"Fuse\"}},\n  \"model\": {{\n    \"type\": \"WordLevel\",\n    \"vocab\": {{\n{}\n    }},\n    \"unk_token\": \
-		 {unknown}\n  }}\n}}\n",
-		added.join(",\n"),
-		entries.join(",\n"),
-	)
-	.into_bytes()
-}
-
-/// A character-level tokenizer.
+/// A tokenizer.
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
 	inner: tokenizers::Tokenizer,
-	vocab_size: u32,
+	/// The bytes of each token; none for special ones.
+	pieces: Vec<Vec<u8>>,
+	specials: SpecialTokens,
 }
 
 impl Tokenizer {
-	/// Reads a `tokenizer.json` of the character-level form, and refuses any other: the file comes from a publisher whom
-	/// nobody trusts, and a general one may hold patterns that take for ever.
+	/// Reads a `tokenizer.json` that [`train_characters`] or [`train_byte_level`] wrote, and refuses any other form: the file
+	/// comes from a publisher whom nobody trusts, and a general one may hold patterns that take for ever.
 	///
 	/// # Errors
 	/// - [`Error::BadTokenizer`]
 	pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
 		let bad = |defect| Error::BadTokenizer { defect };
-		if bytes.len() > MAX_BYTES {
-			return Err(bad(TokenizerDefect::TooLarge { got: bytes.len() }));
+		let file = parse(bytes).map_err(bad)?;
+		if file["model"]["type"] == "BPE" {
+			let parsed = byte_level::read(&file).map_err(bad)?;
+			parsed.check_own(&file).map_err(bad)?;
+			let pieces = parsed.pieces().map_err(bad)?;
+			return Self::load(
+				&byte_level::write(&parsed),
+				pieces,
+				SpecialTokens::default(),
+			);
 		}
-		let file: Value =
-			serde_json::from_slice(bytes).map_err(|_| bad(TokenizerDefect::Unreadable))?;
-		let characters = check_file(&file).map_err(bad)?;
-		// At most `MAX_VOCAB`.
-		let vocab_size = (characters.len() + SPECIALS.len()) as u32;
-		// What was checked is written anew and loaded, so that a second parser cannot read the bytes another way.
-		let mut inner = tokenizers::Tokenizer::from_bytes(write_file(characters.into_iter()))
-			.map_err(|_| bad(TokenizerDefect::Unreadable))?;
+		let characters = characters::read(&file).map_err(bad)?;
+		let specials = SPECIALS.iter().map(|_| Vec::new());
+		let pieces = characters
+			.iter()
+			.map(|character| character.to_string().into_bytes());
+		Self::load(
+			&characters::write(&characters),
+			specials.chain(pieces).collect(),
+			SpecialTokens::default(),
+		)
+	}
+
+	/// Reads a byte-level `tokenizer.json` of others (GPT-2's and those trained like it): GPT-2's pattern, any order of ids.
+	/// `begin` and `end` are the ids that the model's `config.json` names.
+	///
+	/// # Errors
+	/// - [`Error::BadTokenizer`]
+	/// - [`Error::TokenOutOfVocabulary`]: `begin` or `end` is not in the file
+	pub fn from_gpt2_bytes(bytes: &[u8], begin: Option<u32>, end: Option<u32>) -> Result<Self> {
+		let bad = |defect| Error::BadTokenizer { defect };
+		let parsed = byte_level::read(&parse(bytes).map_err(bad)?).map_err(bad)?;
+		let pieces = parsed.pieces().map_err(bad)?;
+		let vocab_size = pieces.len() as u32;
+		for token in [begin, end].into_iter().flatten() {
+			if token >= vocab_size {
+				return Err(Error::TokenOutOfVocabulary { token, vocab_size });
+			}
+		}
+		let mut never = parsed.specials.clone();
+		never.retain(|token| Some(*token) != end);
+		let specials = SpecialTokens { begin, end, never };
+		Self::load(&byte_level::write(&parsed), pieces, specials)
+	}
+
+	fn load(file: &[u8], pieces: Vec<Vec<u8>>, specials: SpecialTokens) -> Result<Self> {
+		let mut inner =
+			tokenizers::Tokenizer::from_bytes(file).map_err(|_| Error::BadTokenizer {
+				defect: TokenizerDefect::Unreadable,
+			})?;
 		inner.set_encode_special_tokens(true);
-		Ok(Self { inner, vocab_size })
+		Ok(Self {
+			inner,
+			pieces,
+			specials,
+		})
 	}
 
 	/// Number of ids, special tokens included.
 	pub fn vocab_size(&self) -> u32 {
-		self.vocab_size
+		// At most `MAX_VOCAB` and some special tokens below it.
+		self.pieces.len() as u32
 	}
 
-	/// One id for each character of `text`; no beginning or end is added.
+	/// Which tokens mean no text.
+	pub fn specials(&self) -> &SpecialTokens {
+		&self.specials
+	}
+
+	/// The bytes that `token` adds to a text: none for special tokens and for ids outside the vocabulary. A character may be
+	/// spread over several tokens.
+	pub fn piece(&self, token: u32) -> &[u8] {
+		self.pieces.get(token as usize).map_or(&[], Vec::as_slice)
+	}
+
+	/// The ids of `text`; no beginning or end is added.
 	///
 	/// # Errors
 	/// - [`Error::Encoding`]
@@ -149,25 +164,25 @@ impl Tokenizer {
 		Ok(encoding.get_ids().to_vec())
 	}
 
-	/// Beginning of text, `text`, end of text.
+	/// Beginning of text, `text`, end of text, as far as there are such tokens.
 	///
 	/// # Errors
 	/// - [`Error::Encoding`]
 	pub fn encode_document(&self, text: &str) -> Result<Vec<u32>> {
-		let mut tokens = vec![BOS];
+		let mut tokens = Vec::from_iter(self.specials.begin);
 		tokens.extend(self.encode(text)?);
-		tokens.push(EOS);
+		tokens.extend(self.specials.end);
 		Ok(tokens)
 	}
 
-	/// The text of `tokens`; special tokens are left out.
+	/// The text of `tokens`; special tokens are left out, bytes that are not UTF-8 become U+FFFD.
 	///
 	/// # Errors
 	/// - [`Error::TokenOutOfVocabulary`]
 	/// - [`Error::Decoding`]
 	pub fn decode(&self, tokens: &[u32]) -> Result<String> {
-		if let Some(token) = tokens.iter().find(|token| **token >= self.vocab_size) {
-			let vocab_size = self.vocab_size;
+		let vocab_size = self.vocab_size();
+		if let Some(token) = tokens.iter().find(|token| **token >= vocab_size) {
 			return Err(Error::TokenOutOfVocabulary {
 				token: *token,
 				vocab_size,
@@ -181,80 +196,12 @@ impl Tokenizer {
 	}
 }
 
-/// Checks that `file` has the form that [`write_file`] writes; gives the characters in order of their ids.
-fn check_file(file: &Value) -> core::result::Result<Vec<char>, TokenizerDefect> {
-	let form = [
-		(&file["version"], serde_json::json!("1.0")),
-		(&file["truncation"], Value::Null),
-		(&file["padding"], Value::Null),
-		(&file["normalizer"], Value::Null),
-		(
-			&file["pre_tokenizer"],
-			serde_json::json!({
-				"type": "Split",
-				"pattern": { "Regex": ANY_CHARACTER },
-				"behavior": "Isolated",
-				"invert": false,
-			}),
-		),
-		(&file["post_processor"], Value::Null),
-		(&file["decoder"], serde_json::json!({ "type": "Fuse" })),
-		(&file["model"]["type"], serde_json::json!("WordLevel")),
-		(
-			&file["model"]["unk_token"],
-			serde_json::json!(SPECIALS[UNK as usize]),
-		),
-	];
-	if form.iter().any(|(got, expected)| *got != expected) {
-		return Err(TokenizerDefect::NotCharacterLevel);
+/// The file as JSON, of bounded size.
+fn parse(bytes: &[u8]) -> core::result::Result<Value, TokenizerDefect> {
+	if bytes.len() > MAX_BYTES {
+		return Err(TokenizerDefect::TooLarge { got: bytes.len() });
 	}
-	let specials: Vec<Value> = SPECIALS
-		.iter()
-		.enumerate()
-		.map(|(id, content)| {
-			serde_json::json!({
-				"id": id, "content": content, "single_word": false, "lstrip": false,
-				"rstrip": false, "normalized": false, "special": true,
-			})
-		})
-		.collect();
-	if file["added_tokens"].as_array() != Some(&specials) {
-		return Err(TokenizerDefect::SpecialTokens);
-	}
-	let vocabulary = file["model"]["vocab"]
-		.as_object()
-		.ok_or(TokenizerDefect::Ids)?;
-	if vocabulary.len() > MAX_VOCAB as usize {
-		return Err(TokenizerDefect::Ids);
-	}
-	// Every id once, and as many as there are entries: so 0..n.
-	let mut slots: Vec<Option<&str>> = vec![None; vocabulary.len()];
-	for (key, id) in vocabulary {
-		let id = id
-			.as_u64()
-			.and_then(|id| usize::try_from(id).ok())
-			.ok_or(TokenizerDefect::Ids)?;
-		match slots.get_mut(id) {
-			Some(slot @ None) => *slot = Some(key),
-			_ => return Err(TokenizerDefect::Ids),
-		}
-	}
-	let (first, rest) = slots
-		.split_at_checked(SPECIALS.len())
-		.ok_or(TokenizerDefect::SpecialTokens)?;
-	if first.iter().flatten().ne(SPECIALS.iter()) {
-		return Err(TokenizerDefect::SpecialTokens);
-	}
-	let single = |(index, key): (usize, &Option<&str>)| {
-		let mut characters = key.unwrap_or_default().chars();
-		match (characters.next(), characters.next()) {
-			(Some(character), None) => Ok(character),
-			_ => Err(TokenizerDefect::NotACharacter {
-				id: (index + SPECIALS.len()) as u32,
-			}),
-		}
-	};
-	rest.iter().enumerate().map(single).collect()
+	serde_json::from_slice(bytes).map_err(|_| TokenizerDefect::Unreadable)
 }
 
 #[cfg(test)]

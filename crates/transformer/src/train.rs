@@ -16,7 +16,7 @@ use crate::batch::Batch;
 use crate::environment::check_float_environment;
 use crate::error::{Error, Quantity, Result};
 use crate::kernels::reduce::{long_sum, Term};
-use crate::kernels::Kernel;
+use crate::kernels::{crew, Kernel};
 use crate::layers::embedding;
 use crate::network::{neighbours, Network, Passes};
 use crate::optimiser::{self, Hyper};
@@ -119,6 +119,11 @@ impl Trainer {
 		hyper.validate()?;
 		batch.check(self.state.parameters.config())?;
 		check_float_environment()?;
+		crew::work(|| self.step(batch, hyper))
+	}
+
+	/// A step whose arguments are in order.
+	fn step(&mut self, batch: &Batch, hyper: &Hyper) -> Result<StepReport> {
 		let loss = self.differentiate(batch);
 		let step = self.state.step;
 		if !loss.is_finite() {

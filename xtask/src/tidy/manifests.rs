@@ -18,7 +18,12 @@ const ABSENT: [(&str, &str); 1] = [("librocksdb-sys", "the node keeps its data i
 /// The RPC library, its version in the node, and the one that only the chain client of the command line may bring.
 const RPC: (&str, &str, &str, &str) = ("jsonrpsee", "0.24.", "0.26.", "subxt");
 /// Crates whose library denies what may panic or wrap.
-const STRICT: [&str; 3] = ["primitives", "pallets", "crates/secagg"];
+const STRICT: [&str; 4] = [
+	"primitives",
+	"pallets",
+	"crates/secagg",
+	"crates/originality",
+];
 /// What they deny.
 const DENIED: [&str; 3] = [
 	"clippy::unwrap_used",

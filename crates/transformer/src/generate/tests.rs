@@ -1,12 +1,16 @@
 //! The cache against whole passes, and what generation promises.
 
+use proptest::prelude::*;
+
+use super::decoder::Turn;
 use super::*;
 use crate::config::Config;
 use crate::error::Error;
 use crate::evaluate::logits;
 use crate::init::init;
 use crate::kernels::tests::numbers;
-use crate::tokenizer::{BOS, PAD, UNK};
+use crate::sampling::{LineForm, LineMask, LogitMask};
+use crate::tokenizer::{train_byte_level, train_characters, Tokenizer, BOS, EOS, PAD, UNK};
 
 const CONFIG: Config = Config {
 	vocab_size: 71,
@@ -46,17 +50,17 @@ fn decoding_prefill_and_whole_passes_give_the_same_bits() {
 	let whole = logits(&model, &text).unwrap();
 	for kernel in Kernel::available() {
 		// Token by token.
-		let mut decoder = Decoder::new(&model, kernel);
+		let mut decoder = Decoder::new(&model, kernel, 1);
 		for (t, token) in text.iter().enumerate() {
-			let got = bits(decoder.read(&[*token]));
+			let got = bits(decoder.read_first(&[*token]));
 			let want = bits(whole.row(t).to_slice().unwrap());
 			assert!(got == want, "{kernel:?}, token {t}");
 		}
 		// In pieces of any length.
 		for cut in [1, 2, 7, 16, 23] {
-			let mut decoder = Decoder::new(&model, kernel);
-			decoder.read(&text[..cut]);
-			let got = bits(decoder.read(&text[cut..]));
+			let mut decoder = Decoder::new(&model, kernel, 1);
+			decoder.read_first(&text[..cut]);
+			let got = bits(decoder.read_first(&text[cut..]));
 			assert!(
 				got == bits(whole.row(23).to_slice().unwrap()),
 				"{kernel:?}, cut {cut}"
@@ -173,4 +177,252 @@ fn refuses_bad_prompts_and_parameters() {
 		),
 		Err(error)
 	);
+}
+
+#[test]
+fn neighbours_cannot_be_seen_in_the_logits() {
+	let model = model();
+	let texts: Vec<Vec<u32>> = (0..5)
+		.map(|i| tokens(24).into_iter().map(|t| (t + i * 11) % 71).collect())
+		.collect();
+	let whole: Vec<_> = texts
+		.iter()
+		.map(|text| logits(&model, text).unwrap())
+		.collect();
+	let row = |text: usize, t: usize| bits(whole[text].row(t).to_slice().unwrap());
+	for kernel in Kernel::available() {
+		let mut decoder = Decoder::new(&model, kernel, 5);
+		let mut at = [0; 5];
+		// Some of the texts, in pieces of various lengths, in each pass.
+		for pass in 0..12_usize {
+			let mut turns = Vec::new();
+			let mut piece = Vec::new();
+			for text in 0..5 {
+				let n = ((pass * 7 + text * 3) % 4).min(24 - at[text]);
+				if n > 0 {
+					turns.push(Turn { text, tokens: n });
+					piece.extend_from_slice(&texts[text][at[text]..at[text] + n]);
+					at[text] += n;
+				}
+			}
+			if turns.is_empty() {
+				continue;
+			}
+			let got = decoder.read(&turns, &piece);
+			for (turn, got) in turns.iter().zip(got.chunks_exact(71)) {
+				let want = row(turn.text, at[turn.text] - 1);
+				assert!(bits(got) == want, "{kernel:?}, pass {pass}, {turn:?}");
+			}
+		}
+		assert!(at.iter().all(|at| *at > 12), "{at:?}");
+	}
+}
+
+const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 \n.,;";
+
+/// A tokenizer whose vocabulary is as large as the model's.
+fn tokenizer() -> Tokenizer {
+	let tokenizer = Tokenizer::from_bytes(&train_characters(&[LETTERS], 71).unwrap()).unwrap();
+	assert_eq!(tokenizer.vocab_size(), 71);
+	tokenizer
+}
+
+fn request<'a>(prompt: &[u32], seed: u8) -> Request<'a> {
+	Request::new(prompt.to_vec(), SAMPLING, [seed; 32])
+}
+
+#[test]
+fn texts_of_a_batch_are_those_of_single_requests() {
+	let (model, tokenizer) = (model(), tokenizer());
+	let writer = Writer::new(&model, &tokenizer).unwrap();
+	let prompts: Vec<Vec<u32>> = ["", "ab", "Some longer one", "x", "y"]
+		.map(|text| writer.prompt(text).unwrap())
+		.into();
+	let make = |index: usize| {
+		let mut request = request(&prompts[index], index as u8);
+		request.sampling.max_tokens = 3 + 4 * index as u32;
+		if index == 3 {
+			request.constraints.repetition_penalty_milli = 1300;
+			request.constraints.min_p_milli = 20;
+		}
+		request
+	};
+	let single: Vec<Written> = (0..5).map(|i| writer.write(make(i)).unwrap()).collect();
+	let together = writer.write_batch((0..5).map(make).collect()).unwrap();
+	assert_eq!(together, single);
+	let reversed = writer
+		.write_batch((0..5).rev().map(make).collect())
+		.unwrap();
+	assert!(reversed.iter().rev().eq(&single));
+	for kernel in Kernel::available() {
+		let writer = writer.with_kernel(kernel).unwrap();
+		for threads in [1, 3] {
+			let pool = rayon::ThreadPoolBuilder::new()
+				.num_threads(threads)
+				.build()
+				.unwrap();
+			let got = pool.install(|| writer.write_batch((1..4).map(make).collect()).unwrap());
+			assert_eq!(got, single[1..4], "{kernel:?}, {threads} threads");
+		}
+	}
+}
+
+#[test]
+fn texts_are_the_tokens_of_generate() {
+	let (model, tokenizer) = (model(), tokenizer());
+	let writer = Writer::new(&model, &tokenizer).unwrap();
+	let tokens = generate(&model, &[BOS, 9, 30], &SAMPLING, [6; 32], &mut |_| {}).unwrap();
+	let written = writer.write(request(&[BOS, 9, 30], 6)).unwrap();
+	assert_eq!(written.text, tokenizer.decode(&tokens).unwrap());
+	assert_eq!(written.tokens, tokens);
+	assert_eq!(written.finish, Finish::ContextFull);
+}
+
+#[test]
+fn a_stop_string_ends_the_text_before_it() {
+	let (model, tokenizer) = (model(), tokenizer());
+	let writer = Writer::new(&model, &tokenizer).unwrap();
+	let free = writer.write(request(&[BOS, 9, 30], 6)).unwrap();
+	let whole: Vec<char> = free.text.chars().collect();
+	let stop: String = whole[6..9].iter().collect();
+	let before = free.text.split(&stop).next().unwrap().to_string();
+	let mut parts = Vec::new();
+	let mut hear = |part: &str| parts.push(part.to_string());
+	let mut request = request(&[BOS, 9, 30], 6);
+	request.constraints.stop = vec!["never".into(), stop];
+	request.on_text = Some(&mut hear);
+	let written = writer.write(request).unwrap();
+	assert_eq!(written.finish, Finish::StopString);
+	assert_eq!(written.text, before);
+	assert_eq!(parts.concat(), before);
+	let n = written.tokens.len();
+	assert_eq!(written.tokens, free.tokens[..n]);
+}
+
+#[test]
+fn a_streamed_text_is_whole_characters_even_where_tokens_are_bytes() {
+	let corpus = "床前明月光，疑是地上霜。";
+	let file = train_byte_level(&[corpus], 260).unwrap();
+	let tokenizer = Tokenizer::from_bytes(&file).unwrap();
+	let config = Config {
+		vocab_size: 260,
+		..CONFIG
+	};
+	let values = numbers(config.n_parameters().unwrap(), 8);
+	let values = values.iter().map(|x| x * 0.08).collect();
+	let model = Parameters::from_vec(config, values).unwrap();
+	let writer = Writer::new(&model, &tokenizer).unwrap();
+	// A mask that makes the model write the corpus, byte after byte.
+	let wanted = tokenizer.encode(corpus).unwrap();
+	let mut force = |written: &[u32], allowed: &mut [bool]| {
+		let next = wanted[written.len()] as usize;
+		for (token, allowed) in allowed.iter_mut().enumerate() {
+			*allowed = token == next;
+		}
+	};
+	let mut parts = Vec::new();
+	let mut hear = |part: &str| parts.push(part.to_string());
+	let mut request = request(&[BOS], 1);
+	request.mask = Some(&mut force);
+	request.on_text = Some(&mut hear);
+	request.sampling.max_tokens = 10;
+	let written = writer.write(request).unwrap();
+	// Ten bytes are three characters and a third of one.
+	assert_eq!(parts, ["床", "前", "明", "\u{fffd}"]);
+	assert_eq!(written.text, "床前明\u{fffd}");
+	assert_eq!(written.tokens, wanted[..10]);
+	assert_eq!(written.finish, Finish::MaxTokens);
+}
+
+#[test]
+fn lines_have_the_lengths_asked_for() {
+	let (model, tokenizer) = (model(), tokenizer());
+	let writer = Writer::new(&model, &tokenizer).unwrap();
+	let form = LineForm::even(3, 2..=5);
+	let opening = "ab";
+	for seed in 0..20 {
+		let mut mask = LineMask::new(&tokenizer, &form, opening).unwrap();
+		let mut request = request(&writer.prompt(opening).unwrap(), seed);
+		request.mask = Some(&mut mask);
+		let written = writer.write(request).unwrap();
+		let text = format!("{opening}{}", written.text);
+		let lengths: Vec<usize> = text.split('\n').map(|line| line.chars().count()).collect();
+		assert_eq!(written.finish, Finish::EndOfText, "{text:?}");
+		assert_eq!(lengths.len(), 3, "{text:?}");
+		assert!(lengths.iter().all(|n| (2..=5).contains(n)), "{text:?}");
+	}
+}
+
+#[test]
+fn a_mask_that_allows_nothing_ends_the_text() {
+	let (model, tokenizer) = (model(), tokenizer());
+	let writer = Writer::new(&model, &tokenizer).unwrap();
+	let mut two = |written: &[u32], allowed: &mut [bool]| {
+		allowed[EOS as usize] = false;
+		if written.len() == 2 {
+			allowed.fill(false);
+		}
+	};
+	let mut request = request(&[BOS], 1);
+	request.mask = Some(&mut two as &mut dyn LogitMask);
+	let written = writer.write(request).unwrap();
+	assert_eq!(written.finish, Finish::NothingAllowed);
+	assert_eq!(written.tokens.len(), 2);
+}
+
+#[test]
+fn refuses_tokenizers_and_requests_that_do_not_fit() {
+	let (model, tokenizer) = (model(), tokenizer());
+	let other = Tokenizer::from_bytes(&train_characters(&["abc"], 71).unwrap()).unwrap();
+	let error = Error::VocabularyMismatch {
+		tokenizer: 7,
+		model: 71,
+	};
+	assert_eq!(Writer::new(&model, &other).map(|_| ()), Err(error));
+	let writer = Writer::new(&model, &tokenizer).unwrap();
+	let error = Error::PromptTooLong {
+		got: 25,
+		context_length: 24,
+	};
+	assert_eq!(writer.write(request(&[5; 25], 0)), Err(error.clone()));
+	// Nothing of the batch is begun.
+	let mut heard = 0;
+	let mut hear = |_: &str| heard += 1;
+	let mut good = request(&[BOS], 0);
+	good.on_text = Some(&mut hear);
+	let batch = vec![good, request(&[5; 25], 0)];
+	let error = Error::Request {
+		index: 1,
+		error: Box::new(error),
+	};
+	assert_eq!(writer.write_batch(batch), Err(error));
+	assert_eq!(heard, 0);
+	assert_eq!(writer.write_batch(Vec::new()), Err(Error::EmptyBatch));
+	let mut bad = request(&[BOS], 0);
+	bad.constraints.stop = vec![String::new()];
+	assert_eq!(
+		writer.write(bad),
+		Err(Error::StopString { bytes: 0, max: 256 })
+	);
+}
+
+proptest! {
+	#![proptest_config(ProptestConfig::with_cases(12))]
+
+	#[test]
+	fn any_batch_gives_the_texts_of_single_requests(
+		seeds in proptest::collection::vec((0_u8..255, 1_usize..20, 1_u32..20), 1..6),
+	) {
+		let (model, tokenizer) = (model(), tokenizer());
+		let writer = Writer::new(&model, &tokenizer).unwrap();
+		let make = |(seed, prompt, max_tokens): &(u8, usize, u32)| {
+			let mut request = request(&tokens(*prompt as u32), *seed);
+			request.sampling.max_tokens = *max_tokens;
+			request
+		};
+		let together = writer.write_batch(seeds.iter().map(make).collect()).unwrap();
+		for (one, got) in seeds.iter().zip(together) {
+			prop_assert_eq!(writer.write(make(one)).unwrap(), got);
+		}
+	}
 }

@@ -90,9 +90,9 @@ pub(crate) trait Arithmetic: Copy {
 /// How large a tile of a matrix product suits the register file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tile {
-	/// 32 registers of 512 bits: 8 rows by 32 columns.
+	/// 32 registers of 512 bits: 14 rows by 32 columns.
 	Wide,
-	/// 16 registers of 256 bits, or none at all: 6 rows by 16 columns.
+	/// 16 registers of 256 bits, 32 of 128, or none at all: 6 rows by 16 columns.
 	Narrow,
 }
 
@@ -121,6 +121,41 @@ pub(crate) trait Lanes: Arithmetic {
 	unsafe fn store_pointer(self, to: *mut f32) {
 		// SAFETY: exclusively writable by the caller's promise; `[f32; 16]` has the alignment of `f32`.
 		self.store(unsafe { &mut *to.cast::<[f32; LANES]>() });
+	}
+
+	/// Reads the first `count` lanes, at most sixteen; the others are zero.
+	///
+	/// # Safety
+	/// `from..from + count` must be readable.
+	#[inline(always)]
+	unsafe fn load_first(from: *const f32, count: usize) -> Self {
+		// SAFETY: readable by the caller's promise.
+		Self::load_partial(unsafe { core::slice::from_raw_parts(from, count) }, 0.0)
+	}
+
+	/// Writes the first `count` lanes, at most sixteen.
+	///
+	/// # Safety
+	/// `to..to + count` must be writable and nobody else's for the duration.
+	#[inline(always)]
+	unsafe fn store_first(self, to: *mut f32, count: usize) {
+		// SAFETY: exclusively writable by the caller's promise.
+		self.store_partial(unsafe { core::slice::from_raw_parts_mut(to, count) });
+	}
+
+	/// Lane i of result j is lane j of row i.
+	#[inline(always)]
+	fn transpose(rows: [Self; LANES]) -> [Self; LANES] {
+		let rows = rows.map(Self::to_array);
+		let mut out = [Self::splat(0.0); LANES];
+		for j in 0..LANES {
+			let mut column = [0.0; LANES];
+			for i in 0..LANES {
+				column[i] = rows[i][j];
+			}
+			out[j] = Self::load(&column);
+		}
+		out
 	}
 
 	/// The lanes as an array.

@@ -178,7 +178,7 @@ fn reduced(x: f32) -> (u8, f64, f64) {
 	(quadrant, sine * r, cosine)
 }
 
-/// sin x for |x| <= 8192; beyond that it is outside the specification.
+/// sin x for |x| <= 65536; beyond that it is outside the specification.
 pub(crate) fn sin(x: f32) -> f32 {
 	let (quadrant, sine, cosine) = reduced(x);
 	let value = match quadrant {
@@ -190,7 +190,7 @@ pub(crate) fn sin(x: f32) -> f32 {
 	value as f32
 }
 
-/// cos x for |x| <= 8192; beyond that it is outside the specification.
+/// cos x for |x| <= 65536; beyond that it is outside the specification.
 pub(crate) fn cos(x: f32) -> f32 {
 	let (quadrant, sine, cosine) = reduced(x);
 	let value = match quadrant {

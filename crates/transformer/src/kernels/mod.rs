@@ -3,7 +3,7 @@
 //! An [`Operation`] is written once over [`lanes::Lanes`]; [`Kernel::run`] compiles it for each instruction set and calls
 //! the one that was asked for. All kernels give the same bits (tests force each).
 //!
-//! Reading order: `lanes` (what a lane can do, and the scalar oracle), `x86`, `math`, `reduce`, `gemm`.
+//! Reading order: `crew` (threads), `lanes` (what a lane can do, and the scalar oracle), `x86`, `math`, `reduce`, `gemm`, `causal`, `probe`.
 //! Must not know: layers, models, files.
 //! Source: numeric specification, sections 1 to 4.
 //! Invariants: values of an instruction set's lane type exist only below `Kernel::run`; work is split over threads by
@@ -11,9 +11,12 @@
 
 #![allow(unsafe_code)]
 
+pub(crate) mod causal;
+pub(crate) mod crew;
 pub(crate) mod gemm;
 pub(crate) mod lanes;
 pub(crate) mod math;
+pub mod probe;
 pub(crate) mod reduce;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -134,58 +137,103 @@ pub fn fma_available() -> bool {
 	cfg!(target_arch = "aarch64") || Kernel::Avx2.is_available()
 }
 
+/// Asks for a cache line that will be read or written soon. Any address may be given; nothing is read or changed.
+#[inline(always)]
+pub(crate) fn prefetch(address: *const f32) {
+	#[cfg(target_arch = "x86_64")]
+	// SAFETY: a hint that cannot fault, whatever the address; the instruction is part of every x86-64.
+	unsafe {
+		core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+	}
+	#[cfg(not(target_arch = "x86_64"))]
+	let _ = address;
+}
+
 /// Into how many pieces `work` (in multiply-adds or the like) should be cut for the current pool.
 ///
-/// Two pieces a thread even out a core that others use too; small work stays whole.
+/// One piece a thread; small work stays whole.
 pub(crate) fn pieces(work: usize) -> usize {
-	const WORTH_A_PIECE: usize = 1 << 15;
+	const WORTH_A_PIECE: usize = 1 << 14;
 	match rayon::current_num_threads() {
 		0 | 1 => 1,
-		threads => (work / WORTH_A_PIECE).clamp(1, 2 * threads),
+		threads => (work / WORTH_A_PIECE).clamp(1, threads).min(MAX_PIECES),
 	}
 }
 
-/// Calls `body` with disjoint ranges that cover `range`, on the current pool.
-pub(crate) fn split(range: Range<usize>, pieces: usize, body: &(impl Fn(Range<usize>) + Sync)) {
-	if pieces <= 1 || range.len() <= 1 {
-		body(range);
-		return;
-	}
-	let left = pieces / 2;
-	let middle = range.start + range.len() * left / pieces;
-	rayon::join(
-		|| split(range.start..middle, left, body),
-		|| split(middle..range.end, pieces - left, body),
-	);
+/// Most pieces that work is cut into.
+pub(crate) const MAX_PIECES: usize = 64;
+
+/// Part `index` of `parts` of `0..length`.
+pub(crate) fn part(length: usize, parts: usize, index: usize) -> Range<usize> {
+	length * index / parts..length * (index + 1) / parts
 }
 
-/// Calls `body(first_row, rows)` with disjoint runs of rows of `data`, on the current pool; `width` numbers a row.
+/// Rows that several threads write, each its own.
+struct SharedRows(*mut f32);
+
+// SAFETY: `split_rows` gives every thread its own rows, and the exclusive borrow outlives them all.
+unsafe impl Sync for SharedRows {}
+
+impl SharedRows {
+	fn at(&self, index: usize) -> *mut f32 {
+		self.0.wrapping_add(index)
+	}
+}
+
+/// Calls `body(first_row, rows)` with disjoint runs of rows of `data`; `width` numbers a row.
 pub(crate) fn split_rows(
 	data: &mut [f32],
 	width: usize,
 	pieces: usize,
 	body: &(impl Fn(usize, &mut [f32]) + Sync),
 ) {
-	split_rows_from(data, width, 0, pieces, body);
-}
-
-fn split_rows_from(
-	data: &mut [f32],
-	width: usize,
-	first: usize,
-	pieces: usize,
-	body: &(impl Fn(usize, &mut [f32]) + Sync),
-) {
 	let rows = data.len() / width;
 	if pieces <= 1 || rows <= 1 {
-		body(first, data);
+		body(0, data);
 		return;
 	}
-	let left = pieces / 2;
-	let middle = rows * left / pieces;
-	let (head, tail) = data.split_at_mut(middle * width);
-	rayon::join(
-		|| split_rows_from(head, width, first, left, body),
-		|| split_rows_from(tail, width, first + middle, pieces - left, body),
-	);
+	// What is not a whole row belongs to the last piece.
+	let (pieces, length) = (pieces.min(rows), data.len());
+	let data = SharedRows(data.as_mut_ptr());
+	crew::each_index(pieces, &|index| {
+		let rows = part(rows, pieces, index);
+		let end = if index + 1 == pieces {
+			length
+		} else {
+			rows.end * width
+		};
+		let count = end - rows.start * width;
+		debug_assert!(rows.start * width + count <= length);
+		// SAFETY: parts are disjoint and inside `data`; each index comes once.
+		let part = unsafe { core::slice::from_raw_parts_mut(data.at(rows.start * width), count) };
+		body(rows.start, part);
+	});
+}
+
+/// Work on rows that can be cut between two of them.
+pub(crate) trait Cut: Send + Sized {
+	/// Rows, or whatever it is cut between.
+	fn rows(&self) -> usize;
+
+	/// The first `rows`, and the others.
+	fn cut(self, rows: usize) -> (Self, Self);
+}
+
+/// Calls `body` with `work` cut into `pieces`.
+pub(crate) fn split_work<W: Cut>(work: W, pieces: usize, body: &(impl Fn(W) + Sync)) {
+	let rows = work.rows();
+	let pieces = pieces.min(rows).min(MAX_PIECES);
+	if pieces <= 1 {
+		body(work);
+		return;
+	}
+	let mut works = [const { None }; MAX_PIECES];
+	let mut rest = work;
+	for (index, work) in works[..pieces - 1].iter_mut().enumerate() {
+		let (first, others) = rest.cut(part(rows, pieces, index).len());
+		*work = Some(first);
+		rest = others;
+	}
+	works[pieces - 1] = Some(rest);
+	crew::each(&mut works[..pieces], body);
 }

@@ -174,6 +174,103 @@ impl Lanes for Avx2 {
 			_mm256_storeu_ps(pointer.add(8), self.1);
 		});
 	}
+	#[inline(always)]
+	unsafe fn load_first(from: *const f32, count: usize) -> Self {
+		let (low, high) = masks(count);
+		// A masked load touches only the lanes of its mask, which the caller has promised to be readable.
+		featured!(Self(
+			_mm256_maskload_ps(from, low),
+			_mm256_maskload_ps(from.wrapping_add(8), high)
+		))
+	}
+	#[inline(always)]
+	unsafe fn store_first(self, to: *mut f32, count: usize) {
+		let (low, high) = masks(count);
+		// A masked store touches only the lanes of its mask, which the caller has promised to be his.
+		featured!({
+			_mm256_maskstore_ps(to, low, self.0);
+			_mm256_maskstore_ps(to.wrapping_add(8), high, self.1);
+		});
+	}
+	#[inline(always)]
+	fn load_partial(from: &[f32], fill: f32) -> Self {
+		let count = from.len().min(LANES);
+		let (low, high) = masks(count);
+		let fill = Self::splat(fill);
+		// SAFETY: the slice has `count` numbers.
+		let lanes = unsafe { Self::load_first(from.as_ptr(), count) };
+		featured!(Self(
+			_mm256_blendv_ps(fill.0, lanes.0, _mm256_castsi256_ps(low)),
+			_mm256_blendv_ps(fill.1, lanes.1, _mm256_castsi256_ps(high)),
+		))
+	}
+	#[inline(always)]
+	fn store_partial(self, to: &mut [f32]) {
+		// SAFETY: the slice has so many numbers.
+		unsafe { self.store_first(to.as_mut_ptr(), to.len().min(LANES)) };
+	}
+	#[inline(always)]
+	fn transpose(rows: [Self; LANES]) -> [Self; LANES] {
+		let mut out = rows;
+		// Four squares of eight by eight.
+		let mut squares = [[rows[0].0; 8]; 4];
+		for i in 0..8 {
+			squares[0][i] = rows[i].0;
+			squares[1][i] = rows[i].1;
+			squares[2][i] = rows[i + 8].0;
+			squares[3][i] = rows[i + 8].1;
+		}
+		// No `map`: a closure cannot be forced inline, and would be compiled without the instruction set.
+		for square in &mut squares {
+			*square = transpose_eight(*square);
+		}
+		for j in 0..8 {
+			out[j] = Self(squares[0][j], squares[2][j]);
+			out[j + 8] = Self(squares[1][j], squares[3][j]);
+		}
+		out
+	}
+}
+
+/// All bits of the first `count` of sixteen lanes.
+#[inline(always)]
+fn masks(count: usize) -> (__m256i, __m256i) {
+	debug_assert!(count <= LANES);
+	let lane = featured!(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+	featured!((
+		_mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), lane),
+		_mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32 - 8), lane),
+	))
+}
+
+/// Eight rows of eight become eight columns.
+#[inline(always)]
+fn transpose_eight(rows: [__m256; 8]) -> [__m256; 8] {
+	let mut pairs = rows;
+	for i in 0..4 {
+		let (a, b) = (rows[2 * i], rows[2 * i + 1]);
+		pairs[2 * i] = featured!(_mm256_unpacklo_ps(a, b));
+		pairs[2 * i + 1] = featured!(_mm256_unpackhi_ps(a, b));
+	}
+	let mut fours = pairs;
+	for i in 0..2 {
+		let [a, b, c, d] = [
+			pairs[4 * i],
+			pairs[4 * i + 1],
+			pairs[4 * i + 2],
+			pairs[4 * i + 3],
+		];
+		fours[4 * i] = featured!(_mm256_shuffle_ps::<0x44>(a, c));
+		fours[4 * i + 1] = featured!(_mm256_shuffle_ps::<0xee>(a, c));
+		fours[4 * i + 2] = featured!(_mm256_shuffle_ps::<0x44>(b, d));
+		fours[4 * i + 3] = featured!(_mm256_shuffle_ps::<0xee>(b, d));
+	}
+	let mut out = fours;
+	for j in 0..4 {
+		out[j] = featured!(_mm256_permute2f128_ps::<0x20>(fours[j], fours[j + 4]));
+		out[j + 4] = featured!(_mm256_permute2f128_ps::<0x31>(fours[j], fours[j + 4]));
+	}
+	out
 }
 
 /// AVX-512.
@@ -278,4 +375,70 @@ impl Lanes for Avx512 {
 	fn store(self, to: &mut [f32; LANES]) {
 		featured!(_mm512_storeu_ps(to.as_mut_ptr(), self.0));
 	}
+	#[inline(always)]
+	unsafe fn load_first(from: *const f32, count: usize) -> Self {
+		// A masked load touches only the lanes of its mask, which the caller has promised to be readable.
+		Self(featured!(_mm512_maskz_loadu_ps(mask(count), from)))
+	}
+	#[inline(always)]
+	unsafe fn store_first(self, to: *mut f32, count: usize) {
+		// A masked store touches only the lanes of its mask, which the caller has promised to be his.
+		featured!(_mm512_mask_storeu_ps(to, mask(count), self.0));
+	}
+	#[inline(always)]
+	fn load_partial(from: &[f32], fill: f32) -> Self {
+		let fill = Self::splat(fill);
+		let mask = mask(from.len().min(LANES));
+		// The mask has a lane a number of the slice.
+		Self(featured!(_mm512_mask_loadu_ps(fill.0, mask, from.as_ptr())))
+	}
+	#[inline(always)]
+	fn store_partial(self, to: &mut [f32]) {
+		// SAFETY: the slice has so many numbers.
+		unsafe { self.store_first(to.as_mut_ptr(), to.len().min(LANES)) };
+	}
+	#[inline(always)]
+	fn transpose(rows: [Self; LANES]) -> [Self; LANES] {
+		// Interleave single numbers, then pairs: afterwards quarter q of `fours[4 i + j]` is column 4 q + j of rows 4 i to
+		// 4 i + 3.
+		let mut pairs = [rows[0].0; LANES];
+		for i in 0..8 {
+			let (a, b) = (rows[2 * i].0, rows[2 * i + 1].0);
+			pairs[2 * i] = featured!(_mm512_unpacklo_ps(a, b));
+			pairs[2 * i + 1] = featured!(_mm512_unpackhi_ps(a, b));
+		}
+		let mut fours = pairs;
+		for i in 0..4 {
+			for half in 0..2 {
+				let a = featured!(_mm512_castps_pd(pairs[4 * i + half]));
+				let b = featured!(_mm512_castps_pd(pairs[4 * i + half + 2]));
+				let to = 4 * i + 2 * half;
+				fours[to] = featured!(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)));
+				fours[to + 1] = featured!(_mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+			}
+		}
+		// Then gather quarters: even ones (0x88) and odd ones (0xdd), twice.
+		let mut eights = fours;
+		for half in 0..2 {
+			for j in 0..4 {
+				let (a, b) = (fours[8 * half + j], fours[8 * half + 4 + j]);
+				eights[8 * half + j] = featured!(_mm512_shuffle_f32x4::<0x88>(a, b));
+				eights[8 * half + 4 + j] = featured!(_mm512_shuffle_f32x4::<0xdd>(a, b));
+			}
+		}
+		let mut out = rows;
+		for j in 0..8 {
+			let (a, b) = (eights[j], eights[8 + j]);
+			out[j] = Self(featured!(_mm512_shuffle_f32x4::<0x88>(a, b)));
+			out[8 + j] = Self(featured!(_mm512_shuffle_f32x4::<0xdd>(a, b)));
+		}
+		out
+	}
+}
+
+/// The first `count` of sixteen lanes.
+#[inline(always)]
+fn mask(count: usize) -> __mmask16 {
+	debug_assert!(count <= LANES);
+	((1_u32 << count) - 1) as __mmask16
 }

@@ -6,7 +6,7 @@
 
 use crate::kernels::lanes::Lanes;
 use crate::kernels::reduce::{exponentials, fold, row_max, tree, update, ShiftedExp, Step};
-use crate::kernels::{math, pieces, Kernel, Operation};
+use crate::kernels::{math, pieces, split_work, Cut, Kernel, Operation};
 
 struct Rows<'a> {
 	logits: &'a mut [f32],
@@ -77,54 +77,35 @@ pub(crate) fn rows(
 	gradient: Option<f32>,
 ) {
 	let pieces = pieces(logits.len() * 4);
-	rows_pieces(
-		kernel,
-		pieces,
-		Rows {
-			logits,
-			targets,
-			losses,
-			gradient,
-		},
-	);
-}
-
-fn rows_pieces(kernel: Kernel, pieces: usize, work: Rows<'_>) {
-	if pieces <= 1 || work.targets.len() <= 1 {
-		kernel.run(work);
-		return;
-	}
-	let Rows {
+	let work = Rows {
 		logits,
 		targets,
 		losses,
 		gradient,
-	} = work;
-	let left = pieces / 2;
-	let rows = targets.len() * left / pieces;
-	let width = logits.len() / targets.len();
-	let (logits, logits_right) = logits.split_at_mut(rows * width);
-	let (targets, targets_right) = targets.split_at(rows);
-	let (losses, losses_right) = losses.split_at_mut(rows);
-	let right = Rows {
-		logits: logits_right,
-		targets: targets_right,
-		losses: losses_right,
-		gradient,
 	};
-	rayon::join(
-		|| {
-			rows_pieces(
-				kernel,
-				left,
-				Rows {
-					logits,
-					targets,
-					losses,
-					gradient,
-				},
-			)
-		},
-		|| rows_pieces(kernel, pieces - left, right),
-	);
+	split_work(work, pieces, &|work| kernel.run(work));
+}
+
+impl Cut for Rows<'_> {
+	fn rows(&self) -> usize {
+		self.targets.len()
+	}
+
+	fn cut(self, rows: usize) -> (Self, Self) {
+		let gradient = self.gradient;
+		let width = self.logits.len() / self.targets.len();
+		let (logits, logits_right) = self.logits.split_at_mut(rows * width);
+		let (targets, targets_right) = self.targets.split_at(rows);
+		let (losses, losses_right) = self.losses.split_at_mut(rows);
+		let part = |logits, targets, losses| Self {
+			logits,
+			targets,
+			losses,
+			gradient,
+		};
+		(
+			part(logits, targets, losses),
+			part(logits_right, targets_right, losses_right),
+		)
+	}
 }

@@ -7,7 +7,7 @@
 
 use crate::kernels::lanes::{Lanes, LANES};
 use crate::kernels::reduce::{column_sums, fold, map, row_sum, tree, update, Step};
-use crate::kernels::{pieces, split_rows, Kernel, Operation};
+use crate::kernels::{pieces, split_rows, split_work, Cut, Kernel, Operation};
 
 /// Added to the variance; GPT-2's number.
 pub(crate) const EPSILON: f32 = 1e-5;
@@ -84,60 +84,35 @@ pub(crate) fn forward(
 	y: &mut [f32],
 	stats: &mut [f32],
 ) {
-	let rows = x.len() / gain.len();
-	forward_pieces(
-		kernel,
-		pieces(x.len()).min(rows.max(1)),
-		Forward {
-			x,
-			gain,
-			bias,
-			y,
-			stats,
-		},
-	);
-}
-
-fn forward_pieces(kernel: Kernel, pieces: usize, work: Forward<'_>) {
-	if pieces <= 1 {
-		kernel.run(work);
-		return;
-	}
-	let Forward {
+	let work = Forward {
 		x,
 		gain,
 		bias,
 		y,
 		stats,
-	} = work;
-	let left = pieces / 2;
-	let rows = stats.len() / 2 * left / pieces;
-	let (x, x_right) = x.split_at(rows * gain.len());
-	let (y, y_right) = y.split_at_mut(rows * gain.len());
-	let (stats, stats_right) = stats.split_at_mut(rows * 2);
-	let right = Forward {
-		x: x_right,
-		gain,
-		bias,
-		y: y_right,
-		stats: stats_right,
 	};
-	rayon::join(
-		|| {
-			forward_pieces(
-				kernel,
-				left,
-				Forward {
-					x,
-					gain,
-					bias,
-					y,
-					stats,
-				},
-			)
-		},
-		|| forward_pieces(kernel, pieces - left, right),
-	);
+	split_work(work, pieces(x.len()), &|work| kernel.run(work));
+}
+
+impl Cut for Forward<'_> {
+	fn rows(&self) -> usize {
+		self.stats.len() / 2
+	}
+
+	fn cut(self, rows: usize) -> (Self, Self) {
+		let gain = self.gain;
+		let (x, x_right) = self.x.split_at(rows * gain.len());
+		let (y, y_right) = self.y.split_at_mut(rows * gain.len());
+		let (stats, stats_right) = self.stats.split_at_mut(rows * 2);
+		let part = |x, y, stats| Self {
+			x,
+			gain,
+			bias: self.bias,
+			y,
+			stats,
+		};
+		(part(x, y, stats), part(x_right, y_right, stats_right))
+	}
 }
 
 /// `current + dy gain`.

@@ -172,7 +172,11 @@ fn attention_matches_differences() {
 		(1, 16, vec![0, 5, 12]),
 		(3, 5, vec![0, 19]),
 	] {
-		let heads = Heads { n_heads, d_head };
+		let heads = Heads {
+			n_heads,
+			n_kv_heads: n_heads,
+			d_head,
+		};
 		let (c, m) = (n_heads * d_head, offsets[offsets.len() - 1]);
 		let (qkv, dout) = (small(m * 3 * c, 1), small(m * c, 2));
 		let (wqkv, wdout) = (wide(&qkv), wide(&dout));
@@ -197,6 +201,7 @@ fn attention_matches_differences() {
 fn attention_is_the_same_for_any_threads_and_any_company() {
 	let heads = Heads {
 		n_heads: 3,
+		n_kv_heads: 3,
 		d_head: 24,
 	};
 	let c = 72;
@@ -229,6 +234,7 @@ fn attention_is_the_same_for_any_threads_and_any_company() {
 fn attention_to_a_single_key_returns_its_value() {
 	let heads = Heads {
 		n_heads: 1,
+		n_kv_heads: 1,
 		d_head: 4,
 	};
 	let qkv = small(12, 3);

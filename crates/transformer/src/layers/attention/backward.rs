@@ -1,12 +1,12 @@
-//! Backward pass: probabilities are rebuilt from scores and statistics, four queries at a time.
+//! Backward pass: probabilities are rebuilt from scores and statistics, a block of queries at a time.
 //!
 //! Must not know: how the forward pass was split. Source: numeric specification, section 6.
 
-use super::packed::{dot_rows, pack_columns, pack_rows, packed_lanes, packed_rows, weighted_rows};
 use super::{sequence_pieces, Heads, QUERIES};
+use crate::kernels::causal::{dot_rows, transpose_rows, weighted_columns, weighted_rows, Rows};
 use crate::kernels::lanes::{Lanes, LANES};
 use crate::kernels::reduce::{fold, tree, update, ShiftedExp, Step};
-use crate::kernels::{Kernel, Operation};
+use crate::kernels::{split_work, Cut, Kernel, Operation};
 
 /// Backward pass of some sequences; `dqkv` begins at the first of them, everything else at row 0.
 struct Backward<'a> {
@@ -17,69 +17,63 @@ struct Backward<'a> {
 	dout: &'a [f32],
 	dqkv: &'a mut [f32],
 	scratch: &'a mut [f32],
+	/// Numbers of `scratch` for each piece.
+	scratch_a_piece: usize,
 }
 
-/// Packed matrices of one head in the backward pass.
-struct Packed<'a> {
+/// Keys and values of one head, and where their gradients add up.
+struct Memory<'a> {
+	/// Positions of the sequence, filled up to whole lanes.
+	padded: usize,
 	/// `[D, padded T]`
 	keys_transposed: &'a [f32],
 	/// `[D, padded T]`
 	values_transposed: &'a [f32],
-	/// `[T, padded D]`
-	keys: &'a [f32],
-	/// `[T, padded D]`
-	queries: &'a [f32],
-	/// `[T, padded D]`
-	dout: &'a [f32],
-	/// `[T, padded D]`, chains over queries.
+	/// `[T, D]`
+	keys: Rows<'a>,
+	/// `[T, padded D]`, chains over the heads served, then queries.
 	dkeys: &'a mut [f32],
-	/// `[T, padded D]`, chains over queries.
+	/// `[T, padded D]`, as above.
 	dvalues: &'a mut [f32],
-	/// `[4, padded T]`
+	/// `[QUERIES, padded T]`
 	probabilities: &'a mut [f32],
-	/// `[4, padded T]`
+	/// `[QUERIES, padded T]`
 	dscores: &'a mut [f32],
 }
 
-/// R queries from number `query` on: dq is written, dk and dv continue their chains.
+/// The queries of one head of a sequence.
+struct Queries<'a> {
+	/// `[T, D]`
+	rows: Rows<'a>,
+	/// `[T, D]`
+	dout: Rows<'a>,
+	/// Greatest score and factor of query i are at `i * 2 H`.
+	stats: &'a [f32],
+	/// Query i's gradient is at `i * width`.
+	dq: &'a mut [f32],
+}
+
+/// `count` queries from number `query` on: dq is written, dk and dv continue their chains.
 #[inline(always)]
-fn backward_some<V: Lanes, const R: usize>(
+fn some_queries<V: Lanes>(
 	heads: Heads,
-	length: usize,
 	query: usize,
-	packed: &mut Packed<'_>,
-	stats: &[f32],
-	dq: &mut [f32],
+	count: usize,
+	queries: &mut Queries<'_>,
+	memory: &mut Memory<'_>,
 ) {
-	let (d, width) = (heads.d_head, heads.padded_head());
-	let stride = length.next_multiple_of(LANES);
-	let (first_keys, last_keys) = (query + 1, query + R);
-	let q = packed_rows::<R>(packed.queries, width, query, d);
-	let dout = packed_rows::<R>(packed.dout, width, query, d);
-	let scale = heads.scale();
-	let (p, ds) = (&mut *packed.probabilities, &mut *packed.dscores);
-	dot_rows::<V, R>(
-		q,
-		packed.keys_transposed,
-		stride,
-		last_keys,
-		Some(scale),
-		p,
-		stride,
-	);
+	let stride = memory.padded;
+	let first_keys = query + 1;
+	let (q, dout) = (queries.rows.skip(query), queries.dout.skip(query));
+	let (p, ds) = (&mut *memory.probabilities, &mut *memory.dscores);
+	let keys = Rows::new(memory.keys_transposed, stride, stride);
+	let values = Rows::new(memory.values_transposed, stride, stride);
+	dot_rows::<V>(q, count, keys, first_keys, Some(heads.scale()), p, stride);
 	// dp_ij = do_i . v_j
-	dot_rows::<V, R>(
-		dout,
-		packed.values_transposed,
-		stride,
-		last_keys,
-		None,
-		ds,
-		stride,
-	);
-	for r in 0..R {
+	dot_rows::<V>(dout, count, values, first_keys, None, ds, stride);
+	for r in 0..count {
 		let keys = first_keys + r;
-		let stats = &stats[(query + r) * heads.n_heads * 2..][..2];
+		let stats = &queries.stats[(query + r) * heads.n_heads * 2..][..2];
 		softmax_backward::<V>(
 			&mut p[r * stride..][..keys],
 			&mut ds[r * stride..][..keys],
@@ -87,49 +81,22 @@ fn backward_some<V: Lanes, const R: usize>(
 			stats[1],
 		);
 	}
+	let (p, ds) = (Rows::new(p, stride, stride), Rows::new(ds, stride, stride));
 	// dq_i = scale * sum over j <= i of ds_ij k_j
-	let c = heads.d_model();
-	let dq = &mut dq[query * 3 * c..];
-	weighted_rows::<V, R>(
+	let dq = &mut queries.dq[query * heads.width()..];
+	let scales = [heads.scale(); QUERIES];
+	weighted_rows::<V>(
 		ds,
-		stride,
-		packed.keys,
 		first_keys,
-		[scale; R],
-		d,
+		memory.keys,
+		&scales[..count],
 		dq,
-		3 * c,
+		heads.width(),
 	);
 	// dv_j += p_ij do_i and dk_j += ds_ij q_i, queries ascending.
-	for first in (0..d).step_by(LANES) {
-		let mut q = [V::splat(0.0); R];
-		let mut dout = [V::splat(0.0); R];
-		for r in 0..R {
-			q[r] = packed_lanes(packed.queries, width, query + r, first);
-			dout[r] = packed_lanes(packed.dout, width, query + r, first);
-		}
-		for j in 0..first_keys {
-			let mut dk: V = packed_lanes(packed.dkeys, width, j, first);
-			let mut dv: V = packed_lanes(packed.dvalues, width, j, first);
-			for r in 0..R {
-				dk = V::splat(ds[r * stride + j]).fma(q[r], dk);
-				dv = V::splat(p[r * stride + j]).fma(dout[r], dv);
-			}
-			dk.store(&mut packed.dkeys[j * width + first..].as_chunks_mut().0[0]);
-			dv.store(&mut packed.dvalues[j * width + first..].as_chunks_mut().0[0]);
-		}
-		// Keys that only the later of these queries see.
-		for j in first_keys..last_keys {
-			let mut dk: V = packed_lanes(packed.dkeys, width, j, first);
-			let mut dv: V = packed_lanes(packed.dvalues, width, j, first);
-			for r in j - query..R {
-				dk = V::splat(ds[r * stride + j]).fma(q[r], dk);
-				dv = V::splat(p[r * stride + j]).fma(dout[r], dv);
-			}
-			dk.store(&mut packed.dkeys[j * width + first..].as_chunks_mut().0[0]);
-			dv.store(&mut packed.dvalues[j * width + first..].as_chunks_mut().0[0]);
-		}
-	}
+	let padded_head = heads.padded_head();
+	weighted_columns::<V>(p, count, first_keys, dout, memory.dvalues, padded_head);
+	weighted_columns::<V>(ds, count, first_keys, q, memory.dkeys, padded_head);
 }
 
 /// `p = e^(s - greatest) factor`.
@@ -197,64 +164,60 @@ impl Operation for Backward<'_> {
 			stats,
 			dout,
 			dqkv,
-			mut scratch,
+			scratch,
+			..
 		} = self;
-		let (c, d, width) = (heads.d_model(), heads.d_head, heads.padded_head());
+		let (c, d, padded_head) = (heads.d_model(), heads.d_head, heads.padded_head());
+		let width = heads.width();
 		let origin = offsets[0];
 		for sequence in offsets.windows(2) {
 			let (start, length) = (sequence[0], sequence[1] - sequence[0]);
 			let padded = length.next_multiple_of(LANES);
-			let rest = &mut *scratch;
-			let (keys_transposed, rest) = rest.split_at_mut(d * padded);
+			let (keys_transposed, rest) = scratch.split_at_mut(d * padded);
 			let (values_transposed, rest) = rest.split_at_mut(d * padded);
-			let (keys, rest) = rest.split_at_mut(length * width);
-			let (queries, rest) = rest.split_at_mut(length * width);
-			let (packed_dout, rest) = rest.split_at_mut(length * width);
-			let (dkeys, rest) = rest.split_at_mut(length * width);
-			let (dvalues, rest) = rest.split_at_mut(length * width);
-			let (probabilities, rest) = rest.split_at_mut(QUERIES * padded);
-			let (dscores, _) = rest.split_at_mut(QUERIES * padded);
-			for head in 0..heads.n_heads {
-				let rows = &qkv[start * 3 * c + head * d..];
-				pack_columns(&rows[c..], 3 * c, length, d, keys_transposed);
-				pack_columns(&rows[2 * c..], 3 * c, length, d, values_transposed);
-				pack_rows(rows, 3 * c, length, d, queries);
-				pack_rows(&rows[c..], 3 * c, length, d, keys);
-				pack_rows(&dout[start * c + head * d..], c, length, d, packed_dout);
+			let (dkeys, rest) = rest.split_at_mut(length * padded_head);
+			let (dvalues, rest) = rest.split_at_mut(length * padded_head);
+			let (probabilities, dscores) = rest.split_at_mut(QUERIES * padded);
+			for kv in 0..heads.n_kv_heads {
+				let rows = &qkv[start * width + c + kv * d..];
+				let keys = Rows::new(rows, width, d);
+				let values = Rows::new(&rows[heads.d_keys()..], width, d);
+				transpose_rows::<V>(keys, length, keys_transposed, padded);
+				transpose_rows::<V>(values, length, values_transposed, padded);
 				dkeys.fill(0.0);
 				dvalues.fill(0.0);
-				let mut packed = Packed {
+				let mut memory = Memory {
+					padded,
 					keys_transposed,
 					values_transposed,
 					keys,
-					queries,
-					dout: packed_dout,
 					dkeys,
 					dvalues,
 					probabilities,
 					dscores,
 				};
-				let stats = &stats[(start * heads.n_heads + head) * 2..];
-				let drows = &mut dqkv[(start - origin) * 3 * c + head * d..];
-				let mut query = 0;
-				while query + QUERIES <= length {
-					backward_some::<V, QUERIES>(heads, length, query, &mut packed, stats, drows);
-					query += QUERIES;
-				}
-				while query < length {
-					backward_some::<V, 1>(heads, length, query, &mut packed, stats, drows);
-					query += 1;
+				for head in heads.served(kv) {
+					let mut queries = Queries {
+						rows: Rows::new(&qkv[start * width + head * d..], width, d),
+						dout: Rows::new(&dout[start * c + head * d..], c, d),
+						stats: &stats[(start * heads.n_heads + head) * 2..],
+						dq: &mut dqkv[(start - origin) * width + head * d..],
+					};
+					for query in (0..length).step_by(QUERIES) {
+						let count = QUERIES.min(length - query);
+						some_queries::<V>(heads, query, count, &mut queries, &mut memory);
+					}
 				}
 				let scale = heads.scale();
+				let drows = &mut dqkv[(start - origin) * width + c + kv * d..];
 				for t in 0..length {
-					let drow = &mut drows[t * 3 * c..];
-					for (to, dk) in drow[c..][..d].iter_mut().zip(&dkeys[t * width..]) {
+					let drow = &mut drows[t * width..];
+					for (to, dk) in drow[..d].iter_mut().zip(&dkeys[t * padded_head..]) {
 						*to = *dk * scale;
 					}
-					drow[2 * c..][..d].copy_from_slice(&dvalues[t * width..][..d]);
+					drow[heads.d_keys()..][..d].copy_from_slice(&dvalues[t * padded_head..][..d]);
 				}
 			}
-			scratch = &mut *scratch;
 		}
 	}
 }
@@ -278,50 +241,42 @@ pub(crate) fn backward(
 		stats,
 		dout,
 		dqkv,
+		scratch_a_piece: scratch.len() / pieces,
 		scratch,
 	};
-	backward_pieces(kernel, pieces, work);
+	split_work(work, pieces, &|work| kernel.run(work));
 }
 
-fn backward_pieces(kernel: Kernel, pieces: usize, work: Backward<'_>) {
-	if pieces <= 1 {
-		kernel.run(work);
-		return;
+impl Cut for Backward<'_> {
+	fn rows(&self) -> usize {
+		self.offsets.len() - 1
 	}
-	let Backward {
-		heads,
-		offsets,
-		qkv,
-		stats,
-		dout,
-		dqkv,
-		scratch,
-	} = work;
-	let left = pieces / 2;
-	let middle = (offsets.len() - 1) * left / pieces;
-	let rows = offsets[middle] - offsets[0];
-	let (dqkv, dqkv_right) = dqkv.split_at_mut(rows * 3 * heads.d_model());
-	let (scratch, scratch_right) = scratch.split_at_mut(scratch.len() / pieces * left);
-	let right = Backward {
-		heads,
-		offsets: &offsets[middle..],
-		qkv,
-		stats,
-		dout,
-		dqkv: dqkv_right,
-		scratch: scratch_right,
-	};
-	let left_work = Backward {
-		heads,
-		offsets: &offsets[..=middle],
-		qkv,
-		stats,
-		dout,
-		dqkv,
-		scratch,
-	};
-	rayon::join(
-		|| backward_pieces(kernel, left, left_work),
-		|| backward_pieces(kernel, pieces - left, right),
-	);
+
+	fn cut(self, sequences: usize) -> (Self, Self) {
+		let Self {
+			heads,
+			offsets,
+			qkv,
+			stats,
+			dout,
+			..
+		} = self;
+		let rows = offsets[sequences] - offsets[0];
+		let (dqkv, dqkv_right) = self.dqkv.split_at_mut(rows * heads.width());
+		let (scratch, scratch_right) = self.scratch.split_at_mut(self.scratch_a_piece);
+		let part = |offsets, dqkv, scratch| Self {
+			heads,
+			offsets,
+			qkv,
+			stats,
+			dout,
+			dqkv,
+			scratch,
+			scratch_a_piece: self.scratch_a_piece,
+		};
+		(
+			part(&offsets[..=sequences], dqkv, scratch),
+			part(&offsets[sequences..], dqkv_right, scratch_right),
+		)
+	}
 }

@@ -5,6 +5,7 @@
 
 use super::forward::{attend, KeysValues, Queries};
 use super::{Heads, QUERIES};
+use crate::kernels::causal::Rows;
 use crate::kernels::lanes::{Lanes, LANES};
 use crate::kernels::{Kernel, Operation};
 
@@ -13,10 +14,10 @@ struct Cached<'a> {
 	heads: Heads,
 	qkv: &'a [f32],
 	first_position: usize,
-	/// `[H, D, key_stride]`
+	/// `[G, D, key_stride]`
 	keys: &'a [f32],
 	key_stride: usize,
-	/// `[H, T, D padded]`
+	/// `[G, T, D padded]`
 	values: &'a [f32],
 	scores: &'a mut [f32],
 	out: &'a mut [f32],
@@ -27,23 +28,29 @@ impl Operation for Cached<'_> {
 
 	#[inline(always)]
 	fn run<V: Lanes>(self) {
-		let (c, d) = (self.heads.d_model(), self.heads.d_head);
-		let count = self.qkv.len() / (3 * c);
-		let per_head = self.values.len() / self.heads.n_heads;
-		for head in 0..self.heads.n_heads {
+		let heads = self.heads;
+		let (c, d, width) = (heads.d_model(), heads.d_head, heads.width());
+		let count = self.qkv.len() / width;
+		let per_head = self.values.len() / heads.n_kv_heads;
+		for kv in 0..heads.n_kv_heads {
+			let (keys, values) = (
+				&self.keys[kv * d * self.key_stride..],
+				&self.values[kv * per_head..][..per_head],
+			);
 			let memory = KeysValues {
-				keys: &self.keys[head * d * self.key_stride..][..d * self.key_stride],
-				key_stride: self.key_stride,
-				values: &self.values[head * per_head..][..per_head],
+				keys: Rows::new(keys, self.key_stride, self.key_stride),
+				values: Rows::new(values, heads.padded_head(), d),
+				score_stride: self.key_stride,
 			};
-			let queries = Queries {
-				rows: &self.qkv[head * d..],
-				stride: 3 * c,
-				first_position: self.first_position,
-				count,
-			};
-			let out = &mut self.out[head * d..];
-			attend::<V>(self.heads, queries, memory, self.scores, out, c, None);
+			for head in heads.served(kv) {
+				let queries = Queries {
+					rows: Rows::new(&self.qkv[head * d..], width, d),
+					first_position: self.first_position,
+					count,
+				};
+				let out = &mut self.out[head * d..];
+				attend::<V>(heads, queries, memory, self.scores, out, c, None);
+			}
 		}
 	}
 }
@@ -61,17 +68,18 @@ pub(crate) struct Cache {
 impl Cache {
 	/// Room for `length` positions.
 	pub(crate) fn new(heads: Heads, length: usize) -> Self {
-		let key_stride = length.next_multiple_of(LANES);
+		// Beyond the last key, so that rows of a power of two do not meet in the same sets of a cache.
+		let key_stride = length.next_multiple_of(LANES) + LANES;
 		Self {
 			heads,
 			key_stride,
-			keys: vec![0.0; heads.d_model() * key_stride],
-			values: vec![0.0; heads.n_heads * length * heads.padded_head()],
+			keys: vec![0.0; heads.d_keys() * key_stride],
+			values: vec![0.0; heads.n_kv_heads * length * heads.padded_head()],
 			scores: vec![0.0; QUERIES * key_stride],
 		}
 	}
 
-	/// Takes up the keys and values of `qkv` [n, 3C] at positions `first..first + n` and attends to all up to each.
+	/// Takes up the keys and values of `qkv` [n, (H + 2G) D] at positions `first..first + n` and attends to all up to each.
 	pub(crate) fn forward(&mut self, kernel: Kernel, first: usize, qkv: &[f32], out: &mut [f32]) {
 		let Self {
 			heads,
@@ -80,15 +88,16 @@ impl Cache {
 			values,
 			scores,
 		} = self;
-		let (c, d, width) = (heads.d_model(), heads.d_head, heads.padded_head());
-		let per_head = values.len() / heads.n_heads;
-		for (row, t) in qkv.chunks_exact(3 * c).zip(first..) {
-			for head in 0..heads.n_heads {
-				for (i, value) in row[c + head * d..][..d].iter().enumerate() {
-					keys[(head * d + i) * *key_stride + t] = *value;
+		let (c, d, padded) = (heads.d_model(), heads.d_head, heads.padded_head());
+		let per_head = values.len() / heads.n_kv_heads;
+		for (row, t) in qkv.chunks_exact(heads.width()).zip(first..) {
+			let (new_keys, new_values) = row[c..].split_at(heads.d_keys());
+			for kv in 0..heads.n_kv_heads {
+				for (i, value) in new_keys[kv * d..][..d].iter().enumerate() {
+					keys[(kv * d + i) * *key_stride + t] = *value;
 				}
-				values[head * per_head + t * width..][..d]
-					.copy_from_slice(&row[2 * c + head * d..][..d]);
+				values[kv * per_head + t * padded..][..d]
+					.copy_from_slice(&new_values[kv * d..][..d]);
 			}
 		}
 		kernel.run(Cached {
