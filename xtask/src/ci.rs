@@ -215,9 +215,11 @@ fn selected<'a>(verb: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
 
 /// Has every second implementation compare the vectors in the tree with those that it would write.
 fn vectors(workspace: &Workspace) -> Result<bool> {
+	let python = run::find_program("python3").context("python3 not found")?;
+	let python = python.to_string_lossy();
 	let mut success = true;
 	for script in workspace.matching(VECTORS)? {
-		let check = ["python3", &script, "--check"];
+		let check = [&python, script.as_str(), "--check"];
 		success &= run::succeeds(&mut run::command(workspace, Target::Shared, &check))?;
 	}
 	Ok(success)
