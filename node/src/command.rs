@@ -101,7 +101,7 @@ pub fn run() -> sc_cli::Result<()> {
 		Some(Subcommand::Benchmark(command)) => {
 			cli.create_runner(command)?.sync_run(|config| match command {
 				frame_benchmarking_cli::BenchmarkCmd::Pallet(command) => command
-					.run_with_spec::<sp_runtime::traits::HashingFor<llmchain_runtime::opaque::Block>, service::HostFunctions>(
+					.run_with_spec::<sp_runtime::traits::HashingFor<llmchain_runtime::opaque::Block>, ()>(
 						Some(config.chain_spec),
 					),
 				_ => Err("only `benchmark pallet` is supported".into()),

@@ -21,14 +21,7 @@ use sp_consensus_babe::{inherents::InherentDataProvider as SlotProvider, SlotDur
 use std::sync::Arc;
 
 /// Host functions of the executor: the standard ones, so that the runtime runs on every stock tool.
-#[cfg(not(feature = "runtime-benchmarks"))]
 pub type HostFunctions = (sp_io::SubstrateHostFunctions,);
-/// Host functions of the executor while weights are measured.
-#[cfg(feature = "runtime-benchmarks")]
-pub type HostFunctions = (
-	sp_io::SubstrateHostFunctions,
-	frame_benchmarking_cli::SubstrateBenchmarkHostFunctions,
-);
 
 /// Executes the runtime.
 pub type Executor = sc_executor::WasmExecutor<HostFunctions>;

@@ -31,7 +31,10 @@ use llmchain_primitives::{
 	traits::{DatasetRegistry, ModelRegistry},
 	AccountId, Balance, Hash, TaskId,
 };
-use sp_runtime::transaction_validity::TransactionSource;
+use sp_runtime::{
+	traits::{BlakeTwo256, Hash as _},
+	transaction_validity::TransactionSource,
+};
 
 /// Trainer keys: from the host's keystore when measured, in memory when run as tests.
 mod keys {
@@ -299,13 +302,14 @@ mod benches {
 			round: 0,
 			head: spec.base,
 			pot: 0,
+			deposit: 0,
 			progress: Default::default(),
 			failures: 0,
 			failed: Default::default(),
 		};
 		other.spec.model = Hash::repeat_byte(0xff);
 		let open: Vec<TaskId> = (1..T::MaxOpenTasks::get())
-			.map(|index| Hash::from_low_u64_be(index.into()))
+			.map(|index| BlakeTwo256::hash_of(&index))
 			.collect();
 		for id in &open {
 			Tasks::<T>::insert(id, other.clone());
