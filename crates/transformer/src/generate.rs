@@ -5,10 +5,10 @@
 //! Invariants: a prompt read at once and a prompt read token by token give the same bits, and the same bits as training;
 //! nothing is allocated per token.
 
-use crate::environment::check_float_environment;
+use crate::environment::{check_float_environment, in_order};
 use crate::error::Result;
 use crate::evaluate::check_tokens;
-use crate::kernels::Kernel;
+use crate::kernels::{crew, Kernel};
 use crate::layers::attention::Cache;
 use crate::network::{Activations, Network};
 use crate::parameters::Parameters;
@@ -21,8 +21,6 @@ pub(crate) struct Decoder<'a> {
 	parameters: &'a [f32],
 	/// One a layer.
 	caches: Vec<Cache>,
-	/// Token table transposed, `[C, V]`, so that the head reads it along.
-	head: Vec<f32>,
 	/// Tokens read.
 	position: usize,
 	activations: Activations,
@@ -37,15 +35,12 @@ impl<'a> Decoder<'a> {
 	pub(crate) fn new(parameters: &'a Parameters, kernel: Kernel) -> Self {
 		let layout = parameters.layout().clone();
 		let network = Network::new(*parameters.config(), layout, kernel);
-		let (c, v) = (network.d_model(), network.vocabulary());
-		let mut head = vec![0.0; c * v];
-		network.transpose_table(parameters.as_slice(), &mut head);
+		let v = network.vocabulary();
 		let cache = Cache::new(network.heads(), network.config.context_length as usize);
 		Self {
 			caches: vec![cache; network.n_layers()],
 			network,
 			parameters: parameters.as_slice(),
-			head,
 			position: 0,
 			activations: Activations::default(),
 			streams: [Vec::new(), Vec::new()],
@@ -96,7 +91,7 @@ impl<'a> Decoder<'a> {
 		}
 		network.finish(parameters, x, y, &mut self.stats);
 		self.position += n;
-		network.head(&self.head, &y[(n - 1) * c..], &mut self.logits);
+		network.head(parameters, &y[(n - 1) * c..], &mut self.logits);
 		&self.logits
 	}
 }
@@ -148,7 +143,7 @@ pub fn generate_with(
 	let mut sampler = Sampler::new(*sampling, kernel, seed);
 	let limit = sampling.max_tokens as usize;
 	let mut tokens = Vec::with_capacity(limit.min(decoder.room() + 1));
-	let mut logits = decoder.read(prompt);
+	let mut logits = crew::work(in_order, || decoder.read(prompt));
 	loop {
 		let token = sampler.choose(logits, tokens.len() as u64)?;
 		if token == EOS {
@@ -159,7 +154,7 @@ pub fn generate_with(
 		if tokens.len() == limit || decoder.room() == 0 {
 			break;
 		}
-		logits = decoder.read(&[token]);
+		logits = crew::work(in_order, || decoder.read(&[token]));
 	}
 	Ok(tokens)
 }
