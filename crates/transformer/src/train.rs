@@ -8,6 +8,8 @@
 
 mod state;
 #[cfg(test)]
+mod steady;
+#[cfg(test)]
 mod tests;
 
 pub use state::TrainState;

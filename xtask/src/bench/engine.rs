@@ -25,7 +25,7 @@ const GATE: f64 = 2e-4;
 /// Steps at the beginning of a run that are not counted.
 const WARM_UP: usize = 5;
 /// Learning rate of our run on a text; PyTorch keeps to nanoGPT's, which costs the same time.
-const TEXT_RATE: &str = "0.002";
+const TEXT_RATE: &str = "0.003";
 /// Turns of ours and a peer.
 const ROUNDS: usize = 3;
 

@@ -122,7 +122,7 @@ impl Crew {
 		let mut wait = Wait::new();
 		while !self.over.load(Ordering::Acquire) {
 			let epoch = self.epoch.load(Ordering::SeqCst);
-			if epoch % 2 == 0 || epoch == last {
+			if epoch.is_multiple_of(2) || epoch == last {
 				wait.round();
 				continue;
 			}
