@@ -21,7 +21,7 @@ fn hash(bytes: impl IntoIterator<Item = u8>) -> u64 {
 
 /// Sequences of different lengths, none of them a round number.
 fn batch(step: u32) -> Batch {
-	let number = |i: u32| (i ^ step << 12).wrapping_mul(2_654_435_769) >> 16;
+	let number = |i: u32| (i ^ (step << 12)).wrapping_mul(2_654_435_769) >> 16;
 	let sequences: Vec<Vec<u32>> = (0..8)
 		.map(|s| {
 			let length = 3 + number(s) % 20;
