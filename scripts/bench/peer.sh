@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Runs a peer of `cargo xtask bench engine`: peer.sh torch|candle|burn ARGUMENT...
-# Installs it first where it is missing: PyTorch into a virtual environment, the Rust peers by building scripts/bench/peers.
+# Runs a peer of `cargo xtask bench engine`: peer.sh torch|candle ARGUMENT...
+# Installs it first where it is missing: PyTorch into a virtual environment, candle by building scripts/bench/peers.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${LLMCHAIN_CACHE:-$HOME/.cache/llmchain}
-peer=${1:?torch, candle or burn}
+peer=${1:?torch or candle}
 shift
 # Peers run as their makers ship them.
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
@@ -19,13 +19,13 @@ torch)
 	fi
 	exec "$environment/bin/python" "$here/torch_engine.py" "$@"
 	;;
-candle | burn)
+candle)
 	export CARGO_TARGET_DIR=$cache/bench-peers
 	cargo build --release --quiet --manifest-path "$here/peers/Cargo.toml" --bin "$peer" >&2
 	exec "$CARGO_TARGET_DIR/release/$peer" "$@"
 	;;
 *)
-	echo "peer.sh: $peer: torch, candle or burn" >&2
+	echo "peer.sh: $peer: torch or candle" >&2
 	exit 2
 	;;
 esac

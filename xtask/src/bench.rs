@@ -34,7 +34,7 @@ pub struct Options {
 /// The benches there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Name {
-	/// The Transformer engine, beside PyTorch, candle and burn.
+	/// The Transformer engine, beside PyTorch and candle.
 	Engine,
 	/// The whole line: five rounds by four trainers on one machine.
 	Line,

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! `files` writes initial parameters (`init.f32`, the flat vector), batches (`batches.u32`) and `config.json`, which peers
-//! read too; `speed` trains on them. `--threads N` chooses the threads, `--micro N` the micro-batches. Every command prints
-//! one JSON object.
+//! read too; `speed` trains on them. `--threads N` chooses the threads, `--micro N` the micro-batches, `--rate R` the learning
+//! rate (0.001). Every command prints one JSON object.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -61,6 +61,7 @@ struct Options {
 	steps: usize,
 	threads: usize,
 	micro: usize,
+	rate: f32,
 	dir: PathBuf,
 	text: Option<PathBuf>,
 }
@@ -75,6 +76,7 @@ impl Options {
 			steps: 25,
 			threads: 0,
 			micro: 1,
+			rate: 1e-3,
 			dir: PathBuf::from("run/bench-engine"),
 			text: None,
 		};
@@ -90,6 +92,7 @@ impl Options {
 				"--steps" => options.steps = value.parse()?,
 				"--threads" => options.threads = value.parse()?,
 				"--micro" => options.micro = value.parse()?,
+				"--rate" => options.rate = value.parse()?,
 				"--dir" => options.dir = value.into(),
 				"--text" => options.text = Some(value.into()),
 				_ => return Err(format!("{key}: unknown").into()),
@@ -162,10 +165,10 @@ fn files(options: &Options) -> Result<String, Failure> {
 	Ok(json)
 }
 
-fn hyper(setting: &Setting, schedule: Schedule) -> Hyper {
+fn hyper(options: &Options, schedule: Schedule) -> Hyper {
 	Hyper {
-		learning_rate: 1e-3,
-		beta2: setting.beta2,
+		learning_rate: options.rate,
+		beta2: options.setting.beta2,
 		schedule,
 		..Hyper::default()
 	}
@@ -184,7 +187,7 @@ fn speed(options: &Options) -> Result<String, Failure> {
 		warmup_steps: 0,
 		decay: Decay::Constant,
 	};
-	let hyper = hyper(&options.setting, constant);
+	let hyper = hyper(options, constant);
 	let (mut losses, mut seconds) = (Vec::new(), Vec::new());
 	for tokens in tokens
 		.chunks_exact(batch * (length + 1))
@@ -281,7 +284,7 @@ fn text(options: &Options) -> Result<String, Failure> {
 			final_fraction: 0.1,
 		},
 	};
-	let hyper = hyper(&options.setting, cosine);
+	let hyper = hyper(options, cosine);
 	let mut random = ChaCha8Rng::from_seed([5; 32]);
 	let clock = Instant::now();
 	let parameters = init(options.config(), [1; 32])?;

@@ -30,6 +30,19 @@ fn violated() -> Option<FloatMode> {
 	None
 }
 
+/// Whether the calling thread is in order. A worker that is not takes no part in a computation.
+pub(crate) fn in_order() -> bool {
+	violated().is_none()
+}
+
+/// Checks the calling thread alone.
+pub(crate) fn check_this_thread() -> Result<()> {
+	match violated() {
+		Some(mode) => Err(Error::FloatEnvironment { thread: None, mode }),
+		None => Ok(()),
+	}
+}
+
 /// Checks the calling thread and every worker of the current pool: round to nearest even, subnormals kept.
 ///
 /// Training, evaluation and generation call it themselves; it takes some microseconds.
@@ -37,9 +50,7 @@ fn violated() -> Option<FloatMode> {
 /// # Errors
 /// - [`Error::FloatEnvironment`]: names the thread and the mode that does not hold
 pub fn check_float_environment() -> Result<()> {
-	if let Some(mode) = violated() {
-		return Err(Error::FloatEnvironment { thread: None, mode });
-	}
+	check_this_thread()?;
 	let threads = rayon::broadcast(|context| violated().map(|mode| (context.index(), mode)));
 	match threads.into_iter().flatten().next() {
 		Some((thread, mode)) => Err(Error::FloatEnvironment {

@@ -6,10 +6,10 @@
 use ndarray::Array2;
 
 use crate::batch::Batch;
-use crate::environment::check_float_environment;
+use crate::environment::{check_float_environment, in_order};
 use crate::error::{Error, Quantity, Result};
 use crate::kernels::reduce::{long_sum, Term};
-use crate::kernels::Kernel;
+use crate::kernels::{crew, Kernel};
 use crate::network::{Network, Passes};
 use crate::parameters::Parameters;
 
@@ -58,15 +58,17 @@ pub fn evaluate_with(
 	for batch in batches {
 		batch.check(parameters.config())?;
 		let sequences = 0..batch.n_sequences();
-		passes.forward(
-			p,
-			batch.inputs(),
-			batch.positions(),
-			batch.offsets(sequences),
-		);
 		let first = losses.len();
 		losses.resize(first + batch.n_targets(), 0.0);
-		passes.losses(batch.targets(), &mut losses[first..]);
+		crew::work(in_order, || {
+			passes.forward(
+				p,
+				batch.inputs(),
+				batch.positions(),
+				batch.offsets(sequences),
+			);
+			passes.losses(p, batch.targets(), &mut losses[first..]);
+		});
 	}
 	if losses.is_empty() {
 		return Err(Error::EmptyBatch);
@@ -98,7 +100,7 @@ pub fn logits(parameters: &Parameters, tokens: &[u32]) -> Result<Array2<f32>> {
 	passes.forward(parameters.as_slice(), tokens, &positions, &[0, rows]);
 	let mut logits = Array2::zeros((rows, v));
 	if let Some(flat) = logits.as_slice_mut() {
-		passes.logits(rows, flat);
+		passes.logits(parameters.as_slice(), rows, flat);
 	}
 	Ok(logits)
 }

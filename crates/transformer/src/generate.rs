@@ -66,13 +66,14 @@ pub fn generate_with(
 	check_tokens(parameters, prompt)?;
 	check_float_environment()?;
 	let SpecialTokens { end, never, .. } = SpecialTokens::default();
+	let limit = sampling.max_tokens as usize;
 	let mut text = Text {
 		sampler: Sampler::new(*sampling, &Constraints::default(), never, kernel, seed),
 		mask: None,
 		end,
-		limit: sampling.max_tokens as usize,
+		limit,
 		prompt: prompt.to_vec(),
-		tokens: Vec::new(),
+		tokens: Vec::with_capacity(limit.min(parameters.config().context_length as usize + 1)),
 		finish: None,
 	};
 	let mut decoder = Decoder::new(parameters, kernel, 1);

@@ -1,7 +1,7 @@
 //! The model as a composition of layers: forward, and the same list read upwards.
 //!
 //! x = embedding; for each block: x += attention(norm(x)), x += feed-forward(norm(x)); logits = norm(x) token_table^T.
-//! The head works on runs of 128 rows, so logits of a whole batch never exist at once.
+//! The head works on runs of rows, so logits of a whole batch of a large vocabulary never exist at once.
 //!
 //! Must not know: the optimiser, batches (only rows and the ends of sequences), text.
 //! Source: Radford et al. 2019, section 2.3; numeric specification, section 7.
@@ -16,8 +16,8 @@ use crate::layers::attention::{self, Heads};
 use crate::layers::{cross_entropy, embedding, gelu, layer_norm, linear};
 use crate::parameters::{BlockTensor, Layout};
 
-/// Rows that the head works on at a time.
-const HEAD_ROWS: usize = 128;
+/// Numbers of the logits that exist at a time: 64 MiB.
+const HEAD_LOGITS: usize = 1 << 24;
 
 /// What a block keeps for its backward pass.
 #[derive(Clone, Debug, Default)]
@@ -103,6 +103,11 @@ impl Network {
 		self.config.vocab_size as usize
 	}
 
+	/// Rows that the head works on at a time.
+	fn head_rows(&self) -> usize {
+		(HEAD_LOGITS / self.vocabulary()).clamp(1, 1024)
+	}
+
 	/// L
 	pub(crate) fn n_layers(&self) -> usize {
 		self.config.n_layers as usize
@@ -166,26 +171,11 @@ impl Network {
 		layer_norm::forward(self.kernel, x, gain, bias, y, stats);
 	}
 
-	/// Writes the token table transposed, `[C, V]`, which the head reads along its rows.
-	pub(crate) fn transpose_table(&self, p: &[f32], transposed: &mut [f32]) {
-		let (c, v) = (self.d_model(), self.vocabulary());
-		let table = &p[self.layout.token_table()];
-		// Sixteen tokens at a time fill a cache line of each row.
-		for (run, tokens) in table.chunks(16 * c).enumerate() {
-			for (i, row) in transposed.chunks_exact_mut(v).enumerate() {
-				let row = &mut row[run * 16..];
-				for (to, token) in row.iter_mut().zip(tokens.chunks_exact(c)) {
-					*to = token[i];
-				}
-			}
-		}
-	}
-
-	/// `logits` [R, V] of `hidden` [R, C] by the transposed table.
-	pub(crate) fn head(&self, transposed: &[f32], hidden: &[f32], logits: &mut [f32]) {
+	/// `logits` [R, V] of `hidden` [R, C] by the token table.
+	pub(crate) fn head(&self, p: &[f32], hidden: &[f32], logits: &mut [f32]) {
 		let (c, v) = (self.d_model(), self.vocabulary());
 		let hidden = Matrix::new(hidden, hidden.len() / c, c);
-		let table = Matrix::new(transposed, c, v);
+		let table = Matrix::new(&p[self.layout.token_table()], v, c).transposed();
 		matmul(self.kernel, hidden, table, None, Start::Zero, logits);
 	}
 }
@@ -201,8 +191,6 @@ pub(crate) struct Passes {
 	blocks: Vec<Activations>,
 	hidden: Vec<f32>,
 	hidden_stats: Vec<f32>,
-	/// The token table, `[C, V]`.
-	transposed: Vec<f32>,
 	logits: Vec<f32>,
 	scratch: Vec<f32>,
 	/// Gradients: of a normalised stream, of q, k and v, of the feed-forward layer.
@@ -221,7 +209,6 @@ impl Passes {
 			blocks: vec![Activations::default(); layers],
 			hidden: Vec::new(),
 			hidden_stats: Vec::new(),
-			transposed: Vec::new(),
 			logits: Vec::new(),
 			scratch: Vec::new(),
 			dnormed: Vec::new(),
@@ -247,7 +234,7 @@ impl Passes {
 		grow(&mut self.hidden_stats, rows * 2);
 		grow(
 			&mut self.logits,
-			rows.min(HEAD_ROWS) * self.network.vocabulary(),
+			rows.min(self.network.head_rows()) * self.network.vocabulary(),
 		);
 		let longest = self
 			.offsets
@@ -273,8 +260,6 @@ impl Passes {
 		let rows = self.begin(offsets);
 		let network = &self.network;
 		let (kernel, heads, c) = (network.kernel, network.heads(), network.d_model());
-		self.transposed.resize(c * network.vocabulary(), 0.0);
-		network.transpose_table(p, &mut self.transposed);
 		network.embed(p, tokens, positions, &mut self.streams[0][..rows * c]);
 		for (layer, block) in self.blocks.iter_mut().enumerate() {
 			let (before, after) = self.streams.split_at_mut(layer + 1);
@@ -290,21 +275,22 @@ impl Passes {
 	}
 
 	/// Losses of all rows of the last [`Passes::forward`].
-	pub(crate) fn losses(&mut self, targets: &[u32], losses: &mut [f32]) {
+	pub(crate) fn losses(&mut self, p: &[f32], targets: &[u32], losses: &mut [f32]) {
 		let (c, v) = (self.network.d_model(), self.network.vocabulary());
-		let hidden = self.hidden[..targets.len() * c].chunks(HEAD_ROWS * c);
-		let runs = targets.chunks(HEAD_ROWS).zip(losses.chunks_mut(HEAD_ROWS));
+		let at_a_time = self.network.head_rows();
+		let hidden = self.hidden[..targets.len() * c].chunks(at_a_time * c);
+		let runs = targets.chunks(at_a_time).zip(losses.chunks_mut(at_a_time));
 		for (hidden, (targets, losses)) in hidden.zip(runs) {
 			let logits = &mut self.logits[..targets.len() * v];
-			self.network.head(&self.transposed, hidden, logits);
+			self.network.head(p, hidden, logits);
 			cross_entropy::rows(self.network.kernel, logits, targets, losses, None);
 		}
 	}
 
 	/// Logits `[M, V]` of all rows of the last [`Passes::forward`].
-	pub(crate) fn logits(&self, rows: usize, logits: &mut [f32]) {
+	pub(crate) fn logits(&self, p: &[f32], rows: usize, logits: &mut [f32]) {
 		let hidden = &self.hidden[..rows * self.network.d_model()];
-		self.network.head(&self.transposed, hidden, logits);
+		self.network.head(p, hidden, logits);
 	}
 
 	/// Losses of all rows of the last [`Passes::forward`], and their gradients times `scale`.
@@ -360,12 +346,13 @@ impl Passes {
 		let table = Matrix::new(&p[network.layout.token_table()], v, c);
 		let dtable = &mut gradient[network.layout.token_table()];
 		let mut first = 0;
-		for (targets, losses) in targets.chunks(HEAD_ROWS).zip(losses.chunks_mut(HEAD_ROWS)) {
+		let at_a_time = network.head_rows();
+		for (targets, losses) in targets.chunks(at_a_time).zip(losses.chunks_mut(at_a_time)) {
 			let rows = targets.len();
 			let range = first * c..(first + rows) * c;
 			let hidden = &self.hidden[range.clone()];
 			let logits = &mut self.logits[..rows * v];
-			network.head(&self.transposed, hidden, logits);
+			network.head(p, hidden, logits);
 			cross_entropy::rows(kernel, logits, targets, losses, Some(scale));
 			let dlogits = Matrix::new(logits, rows, v);
 			// dh = dlogits E

@@ -8,14 +8,17 @@
 
 mod state;
 #[cfg(test)]
+mod steady;
+#[cfg(test)]
 mod tests;
 
 pub use state::TrainState;
 
 use crate::batch::Batch;
-use crate::environment::check_float_environment;
+use crate::environment::{check_float_environment, check_this_thread, in_order};
 use crate::error::{Error, Quantity, Result};
-use crate::kernels::reduce::{long_sum, Term};
+use crate::kernels::gemm;
+use crate::kernels::reduce::{long_sum, zero, Term};
 use crate::kernels::{crew, Kernel};
 use crate::layers::embedding;
 use crate::network::{neighbours, Network, Passes};
@@ -62,6 +65,7 @@ impl Trainer {
 		let layout = parameters.layout().clone();
 		let network = Network::new(*parameters.config(), layout, Kernel::detect());
 		let gradient = vec![0.0; parameters.as_slice().len()];
+		gemm::prepare();
 		Ok(Self {
 			state,
 			passes: Passes::new(network),
@@ -118,8 +122,8 @@ impl Trainer {
 	pub fn train_step(&mut self, batch: &Batch, hyper: &Hyper) -> Result<StepReport> {
 		hyper.validate()?;
 		batch.check(self.state.parameters.config())?;
-		check_float_environment()?;
-		crew::work(|| self.step(batch, hyper))
+		check_this_thread()?;
+		crew::work(in_order, || self.step(batch, hyper))
 	}
 
 	/// A step whose arguments are in order.
@@ -162,7 +166,7 @@ impl Trainer {
 		let p = self.state.parameters.as_slice();
 		let (rows, sequences) = (batch.n_targets(), batch.n_sequences());
 		let scale = 1.0 / rows as f32;
-		self.gradient.fill(0.0);
+		zero(&mut self.gradient);
 		self.dx.resize(rows * c, 0.0);
 		self.losses.resize(rows, 0.0);
 		let runs = self.micro_batches.min(sequences);

@@ -31,8 +31,6 @@ pub(crate) struct Decoder<'a> {
 	network: Network,
 	parameters: &'a [f32],
 	memories: Vec<Memory>,
-	/// Token table transposed, `[C, V]`, so that the head reads it along.
-	head: Vec<f32>,
 	activations: Activations,
 	/// The residual stream before and after a block, `[n, C]`.
 	streams: [Vec<f32>; 2],
@@ -49,9 +47,6 @@ impl<'a> Decoder<'a> {
 	pub(crate) fn new(parameters: &'a Parameters, kernel: Kernel, texts: usize) -> Self {
 		let layout = parameters.layout().clone();
 		let network = Network::new(*parameters.config(), layout, kernel);
-		let (c, v) = (network.d_model(), network.vocabulary());
-		let mut head = vec![0.0; c * v];
-		network.transpose_table(parameters.as_slice(), &mut head);
 		let cache = Cache::new(network.heads(), network.config.context_length as usize);
 		let memory = || Memory {
 			caches: vec![cache.clone(); network.n_layers()],
@@ -61,7 +56,6 @@ impl<'a> Decoder<'a> {
 			memories: (0..texts).map(|_| memory()).collect(),
 			network,
 			parameters: parameters.as_slice(),
-			head,
 			activations: Activations::default(),
 			streams: [Vec::new(), Vec::new()],
 			stats: Vec::new(),
@@ -142,7 +136,7 @@ impl<'a> Decoder<'a> {
 			memories[turn.text].position += turn.tokens;
 		}
 		self.logits.resize(turns.len() * v, 0.0);
-		network.head(&self.head, &self.last, &mut self.logits);
+		network.head(parameters, &self.last, &mut self.logits);
 		&self.logits
 	}
 }

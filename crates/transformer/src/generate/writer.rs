@@ -6,10 +6,10 @@
 
 use super::decoder::{Decoder, Turn};
 use super::text::TextStream;
-use crate::environment::check_float_environment;
+use crate::environment::{check_float_environment, in_order};
 use crate::error::{Error, Result};
 use crate::evaluate::check_tokens;
-use crate::kernels::Kernel;
+use crate::kernels::{crew, Kernel};
 use crate::parameters::Parameters;
 use crate::sampling::{Constraints, LogitMask, Sampler, Sampling};
 use crate::tokenizer::Tokenizer;
@@ -300,7 +300,9 @@ pub(super) fn decode(
 			text: index,
 			tokens: text.prompt.len(),
 		};
-		decoder.read(&[turn], &text.prompt);
+		crew::work(in_order, || {
+			decoder.read(&[turn], &text.prompt);
+		});
 		let room = decoder.room(index);
 		text.choose(decoder.logits(), room, &mut |token| goes_on(index, token))?;
 	}
@@ -320,7 +322,9 @@ pub(super) fn decode(
 		if turns.is_empty() {
 			return Ok(());
 		}
-		decoder.read(&turns, &tokens);
+		crew::work(in_order, || {
+			decoder.read(&turns, &tokens);
+		});
 		for (turn, row) in turns.iter().zip(0..) {
 			let logits = &decoder.logits()[row * v..(row + 1) * v];
 			let room = decoder.room(turn.text);

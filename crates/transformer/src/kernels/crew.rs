@@ -63,6 +63,8 @@ struct Crew {
 	inside: AtomicUsize,
 	/// No more jobs will come.
 	over: AtomicBool,
+	/// Whether the thread that asks may take part.
+	fit: fn() -> bool,
 }
 
 // SAFETY: `job` is the only part that is not atomic. The leader writes it only while `epoch` is even and `inside` is 0;
@@ -70,13 +72,14 @@ struct Crew {
 unsafe impl Sync for Crew {}
 
 impl Crew {
-	fn new() -> Self {
+	fn new(fit: fn() -> bool) -> Self {
 		Self {
 			epoch: AtomicUsize::new(0),
 			job: UnsafeCell::new(None),
 			next: AtomicUsize::new(0),
 			inside: AtomicUsize::new(0),
 			over: AtomicBool::new(false),
+			fit,
 		}
 	}
 
@@ -112,6 +115,9 @@ impl Crew {
 
 	/// Takes part in jobs until there are no more.
 	fn follow(&self) {
+		if !(self.fit)() {
+			return;
+		}
 		let mut last = 0;
 		let mut wait = Wait::new();
 		while !self.over.load(Ordering::Acquire) {
@@ -189,13 +195,13 @@ impl Wait {
 	}
 }
 
-/// Calls `body` with the threads of the current pool at hand.
-pub(crate) fn work<R: Send>(body: impl FnOnce() -> R + Send) -> R {
+/// Calls `body` with those threads of the current pool at hand that are `fit`; what the calling thread is, its caller knows.
+pub(crate) fn work<R: Send>(fit: fn() -> bool, body: impl FnOnce() -> R + Send) -> R {
 	let alone = rayon::current_num_threads() <= 1;
 	if alone || !matches!(ROLE.get(), Role::Outside) {
 		return body();
 	}
-	let crew = Crew::new();
+	let crew = Crew::new(fit);
 	let lead = || {
 		let _ending = Ending(&crew);
 		let _acting = Acting::new(Role::Leader(&crew));
@@ -269,19 +275,23 @@ mod tests {
 	#[test]
 	fn every_index_runs_once() {
 		on_pools(|| {
-			work(|| {
-				for count in [0, 1, 2, 3, 17, 64] {
-					let runs: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
-					for round in 1..=50 {
-						each_index(count, &|index| {
-							runs[index].fetch_add(1, Ordering::Relaxed);
-						});
-						assert!(runs
-							.iter()
-							.all(|runs| runs.load(Ordering::Relaxed) == round));
+			work(
+				|| true,
+				|| {
+					for count in [0, 1, 2, 3, 17, 64] {
+						let runs: Vec<AtomicUsize> =
+							(0..count).map(|_| AtomicUsize::new(0)).collect();
+						for round in 1..=50 {
+							each_index(count, &|index| {
+								runs[index].fetch_add(1, Ordering::Relaxed);
+							});
+							assert!(runs
+								.iter()
+								.all(|runs| runs.load(Ordering::Relaxed) == round));
+						}
 					}
-				}
-			});
+				},
+			);
 		});
 	}
 
@@ -289,20 +299,26 @@ mod tests {
 	fn work_inside_work_is_done_by_the_same_thread() {
 		on_pools(|| {
 			let total = AtomicUsize::new(0);
-			work(|| {
-				each_index(8, &|_| {
-					let here = std::thread::current().id();
+			work(
+				|| true,
+				|| {
 					each_index(8, &|_| {
-						assert_eq!(std::thread::current().id(), here);
-						total.fetch_add(1, Ordering::Relaxed);
+						let here = std::thread::current().id();
+						each_index(8, &|_| {
+							assert_eq!(std::thread::current().id(), here);
+							total.fetch_add(1, Ordering::Relaxed);
+						});
 					});
-				});
-				work(|| {
-					each_index(4, &|_| {
-						total.fetch_add(1, Ordering::Relaxed);
-					})
-				});
-			});
+					work(
+						|| true,
+						|| {
+							each_index(4, &|_| {
+								total.fetch_add(1, Ordering::Relaxed);
+							})
+						},
+					);
+				},
+			);
 			assert_eq!(total.into_inner(), 68);
 		});
 	}
@@ -312,8 +328,24 @@ mod tests {
 		on_pools(|| {
 			let mut numbers = [0; 40];
 			let mut items: Vec<_> = numbers.chunks_mut(7).map(Some).collect();
-			work(|| each(&mut items, &|item: &mut [usize]| item.fill(1)));
+			work(
+				|| true,
+				|| each(&mut items, &|item: &mut [usize]| item.fill(1)),
+			);
 			assert_eq!(numbers, [1; 40]);
+		});
+	}
+
+	#[test]
+	fn the_unfit_take_no_part() {
+		on_pools(|| {
+			let here = std::thread::current().id();
+			work(
+				|| false,
+				|| {
+					each_index(32, &|_| assert_eq!(std::thread::current().id(), here));
+				},
+			);
 		});
 	}
 
@@ -321,15 +353,21 @@ mod tests {
 	fn a_panic_reaches_the_caller_and_leaves_no_role_behind() {
 		on_pools(|| {
 			let result = std::panic::catch_unwind(|| {
-				work(|| each_index(16, &|index| assert_ne!(index, 11, "eleven")));
+				work(
+					|| true,
+					|| each_index(16, &|index| assert_ne!(index, 11, "eleven")),
+				);
 			});
 			assert!(result.is_err());
 			let sum = AtomicUsize::new(0);
-			work(|| {
-				each_index(5, &|index| {
-					sum.fetch_add(index, Ordering::Relaxed);
-				})
-			});
+			work(
+				|| true,
+				|| {
+					each_index(5, &|index| {
+						sum.fetch_add(index, Ordering::Relaxed);
+					})
+				},
+			);
 			assert_eq!(sum.into_inner(), 10);
 		});
 	}

@@ -22,6 +22,8 @@ pub(crate) mod reduce;
 mod x86;
 
 #[cfg(test)]
+pub(crate) mod allocations;
+#[cfg(test)]
 pub(crate) mod tests;
 
 use core::ops::Range;

@@ -309,6 +309,12 @@ pub(crate) fn add(kernel: Kernel, a: &[f32], b: &[f32], out: &mut [f32]) {
 	});
 }
 
+/// `out = +0`, on the current pool.
+pub(crate) fn zero(out: &mut [f32]) {
+	let pieces = pieces(out.len() / 4);
+	split_rows(out, 1, pieces, &|_, out| out.fill(0.0));
+}
+
 /// `out[i] = out[i] + x[i]`.
 struct SumTo<'a> {
 	x: &'a [f32],

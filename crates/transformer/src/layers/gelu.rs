@@ -1,11 +1,12 @@
 //! Gaussian error linear unit, tanh form (Hendrycks and Gimpel 2016, section 2).
 //!
 //! Shapes: any; elementwise. Derivation: `derivations/gelu.md`. Source: numeric specification, section 5.
-//! Must not know: rows or columns.
+//! Must not know: rows or columns. Invariants: the slope is computed beside the value, where its tanh is at hand, and kept in
+//! the argument's place.
 
-use crate::kernels::lanes::Lanes;
+use crate::kernels::lanes::{Lanes, LANES};
 use crate::kernels::reduce::{self, Step};
-use crate::kernels::{math, pieces, split_rows, Kernel, Operation};
+use crate::kernels::{math, pieces, split_rows, split_work, Cut, Kernel, Operation};
 
 /// sqrt(2 / pi)
 const K0: f32 = 0.797_884_6;
@@ -20,21 +21,23 @@ fn gate<V: Lanes>(x: V, square: V) -> V {
 	math::tanh(x.mul(square.fma(V::splat(K1), V::splat(K0))))
 }
 
-/// `y = x/2 + x/2 tanh(...)`
-#[derive(Clone, Copy)]
-struct Value;
-
-impl Step<1> for Value {
-	#[inline(always)]
-	fn step<V: Lanes>(self, _: V, [x]: [V; 1]) -> V {
-		let half = x.mul(V::splat(0.5));
-		half.fma(gate(x, x.mul(x)), half)
-	}
+struct Forward<'a> {
+	/// Arguments before, slopes after.
+	x: &'a mut [f32],
+	y: &'a mut [f32],
 }
 
-struct Forward<'a> {
-	x: &'a [f32],
-	y: &'a mut [f32],
+/// `y = x/2 + x/2 t` and `y' = (1 + t)/2 + x/2 (1 - t^2) (K0 + 3 K1 x^2)` with t = tanh(...)
+#[inline(always)]
+fn value_and_slope<V: Lanes>(x: V) -> (V, V) {
+	let half = V::splat(0.5);
+	let square = x.mul(x);
+	let t = gate(x, square);
+	let half_x = x.mul(half);
+	let inner = square.fma(V::splat(K2), V::splat(K0));
+	let outer = half.fma(t, half);
+	let slope = half_x.mul(t.neg().fma(t, V::splat(1.0)));
+	(half_x.fma(t, half_x), slope.fma(inner, outer))
 }
 
 impl Operation for Forward<'_> {
@@ -42,39 +45,58 @@ impl Operation for Forward<'_> {
 
 	#[inline(always)]
 	fn run<V: Lanes>(self) {
-		reduce::map::<V, 1>(self.y, [self.x], Value);
+		let (x, x_rest) = self.x.as_chunks_mut::<LANES>();
+		let (y, y_rest) = self.y.as_chunks_mut::<LANES>();
+		for (x, y) in x.iter_mut().zip(y) {
+			let (value, slope) = value_and_slope(V::load(x));
+			value.store(y);
+			slope.store(x);
+		}
+		if !x_rest.is_empty() {
+			let (value, slope) = value_and_slope(V::load_partial(x_rest, 0.0));
+			value.store_partial(y_rest);
+			slope.store_partial(x_rest);
+		}
 	}
 }
 
-/// `y = gelu(x)`.
-pub(crate) fn forward(kernel: Kernel, x: &[f32], y: &mut [f32]) {
-	split_rows(y, 1, pieces(x.len() * 8), &|first, y| {
-		kernel.run(Forward {
-			x: &x[first..first + y.len()],
-			y,
-		});
-	});
+impl Cut for Forward<'_> {
+	fn rows(&self) -> usize {
+		self.x.len()
+	}
+
+	fn cut(self, numbers: usize) -> (Self, Self) {
+		let (x, x_right) = self.x.split_at_mut(numbers);
+		let (y, y_right) = self.y.split_at_mut(numbers);
+		(
+			Self { x, y },
+			Self {
+				x: x_right,
+				y: y_right,
+			},
+		)
+	}
 }
 
-/// `dx = dy ((1 + t)/2 + x/2 (1 - t^2) (K0 + 3 K1 x^2))` with t = tanh(...)
-#[derive(Clone, Copy)]
-struct Slope;
+/// `y = gelu(x)`; `x` becomes the slope there, which is what the backward pass wants to know.
+pub(crate) fn forward(kernel: Kernel, x: &mut [f32], y: &mut [f32]) {
+	let pieces = pieces(x.len() * 8);
+	split_work(Forward { x, y }, pieces, &|work| kernel.run(work));
+}
 
-impl Step<1> for Slope {
+/// `dy slope`
+#[derive(Clone, Copy)]
+struct Product;
+
+impl Step<1> for Product {
 	#[inline(always)]
-	fn step<V: Lanes>(self, dy: V, [x]: [V; 1]) -> V {
-		let half = V::splat(0.5);
-		let square = x.mul(x);
-		let t = gate(x, square);
-		let slope = t.neg().fma(t, V::splat(1.0));
-		let inner = square.fma(V::splat(K2), V::splat(K0));
-		let outer = half.fma(t, half);
-		dy.mul(x.mul(half).mul(slope).fma(inner, outer))
+	fn step<V: Lanes>(self, dy: V, [slope]: [V; 1]) -> V {
+		dy.mul(slope)
 	}
 }
 
 struct Backward<'a> {
-	x: &'a [f32],
+	slope: &'a [f32],
 	dy: &'a mut [f32],
 }
 
@@ -83,15 +105,15 @@ impl Operation for Backward<'_> {
 
 	#[inline(always)]
 	fn run<V: Lanes>(self) {
-		reduce::update::<V, 1>(self.dy, [self.x], Slope);
+		reduce::update::<V, 1>(self.dy, [self.slope], Product);
 	}
 }
 
-/// `dy` becomes `dx`.
-pub(crate) fn backward(kernel: Kernel, x: &[f32], dy: &mut [f32]) {
-	split_rows(dy, 1, pieces(x.len() * 8), &|first, dy| {
+/// `dy` becomes `dx`, by the slopes that the forward pass left.
+pub(crate) fn backward(kernel: Kernel, slope: &[f32], dy: &mut [f32]) {
+	split_rows(dy, 1, pieces(dy.len()), &|first, dy| {
 		kernel.run(Backward {
-			x: &x[first..first + dy.len()],
+			slope: &slope[first..first + dy.len()],
 			dy,
 		});
 	});

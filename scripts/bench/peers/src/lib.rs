@@ -60,13 +60,21 @@ impl Run {
 		let size = self.config.batch * width;
 		let rows = self.tokens[step * size..][..size].chunks_exact(width);
 		let inputs = rows.clone().flat_map(|row| row[..width - 1].to_vec());
-		(inputs.collect(), rows.flat_map(|row| row[1..].to_vec()).collect())
+		(
+			inputs.collect(),
+			rows.flat_map(|row| row[1..].to_vec()).collect(),
+		)
 	}
 }
 
 fn numbers<T>(path: &Path, number: fn([u8; 4]) -> T) -> Result<Vec<T>> {
 	let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-	Ok(bytes.as_chunks::<4>().0.iter().map(|bytes| number(*bytes)).collect())
+	Ok(bytes
+		.as_chunks::<4>()
+		.0
+		.iter()
+		.map(|bytes| number(*bytes))
+		.collect())
 }
 
 /// What a peer prints.
@@ -84,7 +92,13 @@ impl Report {
 		self.tokens = config.batch * config.length;
 		self.peak_mib = std::fs::read_to_string("/proc/self/status")?
 			.lines()
-			.find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok())
+			.find_map(|line| {
+				line.strip_prefix("VmHWM:")?
+					.split_whitespace()
+					.next()?
+					.parse()
+					.ok()
+			})
 			.map_or(0.0, |kib: f64| kib / 1024.0);
 		println!("{}", serde_json::to_string(&self)?);
 		Ok(())

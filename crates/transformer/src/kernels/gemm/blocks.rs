@@ -13,11 +13,11 @@ use crate::kernels::lanes::{self, Lanes, LANES};
 use crate::kernels::Operation;
 
 /// Steps of k between two visits of a tile.
-pub(super) const K_BLOCK: usize = 192;
+pub(super) const K_BLOCK: usize = 384;
 /// Rows that are packed together; rounded down to whole tiles.
 pub(super) const ROW_BLOCK: usize = 224;
 /// Columns that are packed together.
-pub(super) const COLUMN_BLOCK: usize = 512;
+pub(super) const COLUMN_BLOCK: usize = 768;
 
 /// Computes `rows` x `columns` of the output, which must be the caller's alone.
 pub(super) fn multiply(
@@ -71,9 +71,12 @@ impl Part<'_, '_> {
 		// Blocks of k of about equal length.
 		let steps_a_block = k.div_ceil(k.div_ceil(K_BLOCK).max(1));
 		let row_block = ROW_BLOCK / R * R;
+		// Blocks of columns of about equal width, in whole panels.
+		let column_blocks = columns.len().div_ceil(COLUMN_BLOCK).max(1);
+		let column_block = columns.len().div_ceil(column_blocks).next_multiple_of(W);
 		let mut column = columns.start;
 		while column < columns.end {
-			let last_column = (column + COLUMN_BLOCK).min(columns.end);
+			let last_column = (column + column_block).min(columns.end);
 			let mut first_k = 0;
 			loop {
 				let steps = steps_a_block.min(k - first_k);

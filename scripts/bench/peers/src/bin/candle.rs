@@ -16,7 +16,9 @@ impl Norm {
 		let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
 		let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
 		let normed = centred.broadcast_div(&(variance + 1e-5)?.sqrt()?)?;
-		Ok(normed.broadcast_mul(&self.gain)?.broadcast_add(&self.bias)?)
+		Ok(normed
+			.broadcast_mul(&self.gain)?
+			.broadcast_add(&self.bias)?)
 	}
 }
 
@@ -53,7 +55,11 @@ struct Model {
 
 fn var(run: &mut Run, shape: &[usize]) -> Result<Var> {
 	let values = run.take(shape.iter().product());
-	Ok(Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu)?)?)
+	Ok(Var::from_tensor(&Tensor::from_vec(
+		values,
+		shape,
+		&Device::Cpu,
+	)?)?)
 }
 
 impl Model {
@@ -113,7 +119,12 @@ impl Model {
 			for norm in [&block.ln_1, &block.ln_2] {
 				all.extend([norm.gain.clone(), norm.bias.clone()]);
 			}
-			for map in [&block.c_attn, &block.attn_proj, &block.c_fc, &block.mlp_proj] {
+			for map in [
+				&block.c_attn,
+				&block.attn_proj,
+				&block.c_fc,
+				&block.mlp_proj,
+			] {
 				all.extend([map.weight.clone(), map.bias.clone()]);
 			}
 		}
@@ -151,7 +162,10 @@ impl Model {
 			x = (x + block.mlp_proj.forward(&wide)?)?;
 		}
 		let logits = self.ln_f.forward(&x)?.matmul(&self.wte.t()?)?;
-		Ok(cross_entropy(&logits, &Tensor::from_vec(targets, rows, &Device::Cpu)?)?)
+		Ok(cross_entropy(
+			&logits,
+			&Tensor::from_vec(targets, rows, &Device::Cpu)?,
+		)?)
 	}
 }
 
@@ -160,7 +174,13 @@ fn clip(gradients: &mut GradStore, variables: &[Var]) -> Result<()> {
 	let mut squares = 0.0;
 	for var in variables {
 		if let Some(gradient) = gradients.get(var) {
-			squares += f64::from(gradient.sqr()?.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?);
+			squares += f64::from(
+				gradient
+					.sqr()?
+					.sum_all()?
+					.to_dtype(DType::F32)?
+					.to_scalar::<f32>()?,
+			);
 		}
 	}
 	let norm = squares.sqrt();
