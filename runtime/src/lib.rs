@@ -23,6 +23,7 @@ pub mod configs;
 pub mod genesis_config_presets;
 #[cfg(test)]
 mod tests;
+pub mod weights;
 
 pub use llmchain_primitives::{AccountId, Balance, BlockNumber, Hash, Nonce, Signature};
 

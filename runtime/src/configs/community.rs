@@ -27,7 +27,7 @@ impl pallet_blobs::Config for Runtime {
 	type DepositBase = ConstU128<ENTRY_DEPOSIT>;
 	type DepositPerByte = ConstU128<BYTE_DEPOSIT>;
 	type Retention = Retention;
-	type WeightInfo = ();
+	type WeightInfo = crate::weights::pallet_blobs::WeightInfo<Runtime>;
 }
 
 impl pallet_datasets::Config for Runtime {
@@ -36,7 +36,7 @@ impl pallet_datasets::Config for Runtime {
 	type Blobs = Blobs;
 	type DepositBase = ConstU128<ENTRY_DEPOSIT>;
 	type DepositPerShard = ConstU128<ENTRY_DEPOSIT>;
-	type WeightInfo = ();
+	type WeightInfo = crate::weights::pallet_datasets::WeightInfo<Runtime>;
 }
 
 impl pallet_models::Config for Runtime {
@@ -44,7 +44,7 @@ impl pallet_models::Config for Runtime {
 	type RuntimeHoldReason = RuntimeHoldReason;
 	type Blobs = Blobs;
 	type Deposit = ConstU128<UNIT>;
-	type WeightInfo = ();
+	type WeightInfo = crate::weights::pallet_models::WeightInfo<Runtime>;
 }
 
 impl pallet_training::Config for Runtime {
@@ -56,7 +56,7 @@ impl pallet_training::Config for Runtime {
 	type TaskDeposit = ConstU128<UNIT>;
 	type MaxOpenTasks = ConstU32<16>;
 	type MaxFailedRounds = ConstU32<10>;
-	type WeightInfo = ();
+	type WeightInfo = crate::weights::pallet_training::WeightInfo<Runtime>;
 }
 
 impl pallet_artworks::Config for Runtime {
@@ -68,5 +68,5 @@ impl pallet_artworks::Config for Runtime {
 	type MinimumPrice = ConstU128<{ 10 * EXISTENTIAL_DEPOSIT }>;
 	type FlowBack = FlowBack;
 	type MaxFileSize = ConstU32<{ 16 << 10 }>;
-	type WeightInfo = ();
+	type WeightInfo = crate::weights::pallet_artworks::WeightInfo<Runtime>;
 }
