@@ -46,46 +46,61 @@ pub fn run() -> sc_cli::Result<()> {
 	match &cli.subcommand {
 		None => {
 			let options = cli.trainer.clone();
-			cli.create_runner(&cli.run)?.run_node_until_exit(|config| async move {
-				service::new_full(config, options).map_err(sc_cli::Error::Service)
-			})
-		},
+			cli.create_runner(&cli.run)?
+				.run_node_until_exit(|config| async move {
+					service::new_full(config, options).map_err(sc_cli::Error::Service)
+				})
+		}
 		Some(Subcommand::Key(command)) => command.run(&cli),
-		Some(Subcommand::ExportChainSpec(command)) => {
-			command.run(cli.load_spec(&command.chain)?)
-		},
-		Some(Subcommand::CheckBlock(command)) => {
-			cli.create_runner(command)?.async_run(|config| {
-				let PartialComponents { client, task_manager, import_queue, .. } =
-					service::new_partial(&config)?;
-				Ok((command.run(client, import_queue), task_manager))
-			})
-		},
+		Some(Subcommand::ExportChainSpec(command)) => command.run(cli.load_spec(&command.chain)?),
+		Some(Subcommand::CheckBlock(command)) => cli.create_runner(command)?.async_run(|config| {
+			let PartialComponents {
+				client,
+				task_manager,
+				import_queue,
+				..
+			} = service::new_partial(&config)?;
+			Ok((command.run(client, import_queue), task_manager))
+		}),
 		Some(Subcommand::ExportBlocks(command)) => {
 			cli.create_runner(command)?.async_run(|config| {
-				let PartialComponents { client, task_manager, .. } = service::new_partial(&config)?;
+				let PartialComponents {
+					client,
+					task_manager,
+					..
+				} = service::new_partial(&config)?;
 				Ok((command.run(client, config.database), task_manager))
 			})
-		},
-		Some(Subcommand::ExportState(command)) => {
-			cli.create_runner(command)?.async_run(|config| {
-				let PartialComponents { client, task_manager, .. } = service::new_partial(&config)?;
-				Ok((command.run(client, config.chain_spec), task_manager))
-			})
-		},
+		}
+		Some(Subcommand::ExportState(command)) => cli.create_runner(command)?.async_run(|config| {
+			let PartialComponents {
+				client,
+				task_manager,
+				..
+			} = service::new_partial(&config)?;
+			Ok((command.run(client, config.chain_spec), task_manager))
+		}),
 		Some(Subcommand::ImportBlocks(command)) => {
 			cli.create_runner(command)?.async_run(|config| {
-				let PartialComponents { client, task_manager, import_queue, .. } =
-					service::new_partial(&config)?;
+				let PartialComponents {
+					client,
+					task_manager,
+					import_queue,
+					..
+				} = service::new_partial(&config)?;
 				Ok((command.run(client, import_queue), task_manager))
 			})
-		},
-		Some(Subcommand::PurgeChain(command)) => {
-			cli.create_runner(command)?.sync_run(|config| command.run(config.database))
-		},
+		}
+		Some(Subcommand::PurgeChain(command)) => cli
+			.create_runner(command)?
+			.sync_run(|config| command.run(config.database)),
 		Some(Subcommand::Revert(command)) => cli.create_runner(command)?.async_run(|config| {
-			let PartialComponents { client, task_manager, backend, .. } =
-				service::new_partial(&config)?;
+			let PartialComponents {
+				client,
+				task_manager,
+				backend,
+				..
+			} = service::new_partial(&config)?;
 			let revert_auxiliary = Box::new(
 				|client: std::sync::Arc<service::FullClient>,
 				 backend: std::sync::Arc<service::FullBackend>,
@@ -95,18 +110,24 @@ pub fn run() -> sc_cli::Result<()> {
 					Ok(())
 				},
 			);
-			Ok((command.run(client, backend, Some(revert_auxiliary)), task_manager))
+			Ok((
+				command.run(client, backend, Some(revert_auxiliary)),
+				task_manager,
+			))
 		}),
 		#[cfg(feature = "runtime-benchmarks")]
 		Some(Subcommand::Benchmark(command)) => {
-			cli.create_runner(command)?.sync_run(|config| match command {
-				frame_benchmarking_cli::BenchmarkCmd::Pallet(command) => command
-					.run_with_spec::<sp_runtime::traits::HashingFor<llmchain_runtime::opaque::Block>, ()>(
-						Some(config.chain_spec),
-					),
-				_ => Err("only `benchmark pallet` is supported".into()),
-			})
-		},
+			cli.create_runner(command)?
+				.sync_run(|config| match command {
+					frame_benchmarking_cli::BenchmarkCmd::Pallet(command) => {
+						command
+							.run_with_spec::<sp_runtime::traits::HashingFor<llmchain_runtime::opaque::Block>, ()>(
+								Some(config.chain_spec),
+							)
+					}
+					_ => Err("only `benchmark pallet` is supported".into()),
+				})
+		}
 		Some(Subcommand::ChainInfo(command)) => cli
 			.create_runner(command)?
 			.sync_run(|config| command.run::<llmchain_runtime::opaque::Block>(&config)),

@@ -132,16 +132,13 @@ fn check_lints(file: &TextFile) -> Option<Finding> {
 	if !file.path.ends_with("/Cargo.toml") || file.path.starts_with("scripts/shims/") {
 		return None;
 	}
-	let inherits = file
-		.text
-		.parse::<toml::Table>()
-		.ok()
-		.is_some_and(|manifest| {
-			manifest
-				.get("lints")
-				.and_then(|lints| lints.get("workspace")?.as_bool())
-				== Some(true)
-		});
+	let manifest = file.text.parse::<toml::Table>().unwrap_or_default();
+	// A workspace of its own has nothing to inherit.
+	let inherits = manifest.contains_key("workspace")
+		|| manifest
+			.get("lints")
+			.and_then(|lints| lints.get("workspace")?.as_bool())
+			== Some(true);
 	(!inherits).then(|| Finding::error(&file.path, 0, "add [lints] workspace = true"))
 }
 
@@ -218,6 +215,7 @@ mod tests {
 			text: text.into(),
 		};
 		assert!(check_sources(&[manifest("[lints]\nworkspace = true\n")]).is_empty());
+		assert!(check_sources(&[manifest("[workspace]\n")]).is_empty());
 		assert_eq!(
 			check_sources(&[manifest("[package]\nname = \"a\"\n")]).len(),
 			1
