@@ -82,7 +82,7 @@ const TANG: Preset = Preset {
 	d_ff: 640,
 	cohort: 4,
 	rounds: 5,
-	steps: 256,
+	steps: 352,
 	batch: 16,
 	warmup: 20,
 	learning_rate: 1.5e-3,
