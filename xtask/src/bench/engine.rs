@@ -24,8 +24,6 @@ const GATE_STEPS: usize = 20;
 const GATE: f64 = 2e-4;
 /// Steps at the beginning of a run that are not counted.
 const WARM_UP: usize = 5;
-/// Learning rate of our run on a text; PyTorch keeps to nanoGPT's, which costs the same time.
-const TEXT_RATE: &str = "0.003";
 /// Turns of ours and a peer.
 const ROUNDS: usize = 3;
 
@@ -246,9 +244,8 @@ fn run_all(workspace: &Workspace, text: Option<&Path>) -> Result<Found> {
 	if let Some(path) = text {
 		let path = path.display().to_string();
 		let arguments = ["text", "--text", &path, "--threads", "2", "--steps", "2000"];
-		let with_rate = [&arguments[..], &["--rate", TEXT_RATE]].concat();
 		found.text = [
-			Some(parse(&ours(workspace, &with_rate)?)?),
+			Some(parse(&ours(workspace, &arguments)?)?),
 			peer(workspace, "torch", &arguments).and_then(|line| parse(&line).ok()),
 		];
 	}
