@@ -7,6 +7,7 @@
 //! Must not know: softmax, heads, which of q, k, v it reads. Source: numeric specification, section 6.
 //! Invariants: each output is one chain in ascending order; lengths are checked before any pointer is made.
 
+// A tile's operands and their strides are its arguments.
 // Rows and lanes of a tile are counted: an iterator would hide that the same index runs through several arrays.
 #![allow(clippy::needless_range_loop, clippy::too_many_arguments)]
 

@@ -15,6 +15,7 @@ use crate::kernels::lanes::{Lanes, LANES};
 /// A cache line, so that no vector of a panel crosses one.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
+// The array gives the size; its numbers are reached through pointers only.
 struct Line(#[allow(dead_code)] [f32; LANES]);
 
 /// Lines of the packed rows, of which 14 take the places of 16, or 6 those of 8; the last vector is written sixteen wide.

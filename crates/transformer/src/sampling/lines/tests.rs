@@ -126,6 +126,7 @@ fn impossible_forms_are_named() {
 	let lines = LineDefect::Lines { got: 0, max: 1024 };
 	assert_eq!(refused(&[], ""), (0, lines));
 	let empty = LineDefect::Characters { min: 5, max: 4 };
+	// The refused input.
 	#[allow(clippy::reversed_empty_ranges)]
 	let reversed = 5..=4;
 	assert_eq!(refused(&[(1..=2, "\n"), (reversed, "")], ""), (1, empty));
