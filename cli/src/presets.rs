@@ -110,7 +110,7 @@ const SHAKESPEARE: Preset = Preset {
 	heads: 4,
 	d_model: 128,
 	d_ff: 512,
-	steps: 80,
+	steps: 104,
 	warmup: 10,
 	learning_rate: 2e-3,
 	outer_rate_q16: 32_768,

@@ -15,9 +15,6 @@ use crate::{
 use secagg::{Header, VectorKind, CHUNK};
 use transformer::{loss_to_micro_nats, Parameters};
 
-/// Documents that are evaluated together; it bounds memory and changes no bit.
-const EVALUATION_BATCH: usize = 32;
-
 /// A new version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Aggregated {
@@ -139,7 +136,7 @@ pub fn evaluate(
 			architecture.context_length,
 			&fetcher,
 		)?;
-		let evaluation = transformer::evaluate(&parameters, &documents.batches(EVALUATION_BATCH)?)?;
+		let evaluation = transformer::evaluate(&parameters, &documents.batches()?)?;
 		Ok(loss_to_micro_nats(evaluation.loss))
 	})
 }

@@ -13,11 +13,16 @@ use crate::{
 use rayon::prelude::*;
 use transformer::{Batch, Tokenizer};
 
+/// Tokens whose activations stand in memory at a time, unless one document has more; it changes no bit.
+const TOKENS_TOGETHER: usize = 1024;
+
 /// Documents of some shards as tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Documents {
 	/// One sequence a document, 2 to context + 1 tokens.
-	pub sequences: Vec<Vec<u32>>,
+	sequences: Vec<Vec<u32>>,
+	/// See [`Documents::together`].
+	together: usize,
 }
 
 /// The tokenizer with this hash, checked to fit the model.
@@ -58,7 +63,16 @@ impl Documents {
 		if sequences.is_empty() {
 			return Err(JobError::NoDocuments);
 		}
-		Ok(Documents { sequences })
+		let together = (TOKENS_TOGETHER / (context_length as usize).max(1)).max(1);
+		Ok(Documents {
+			sequences,
+			together,
+		})
+	}
+
+	/// Documents that are computed at a time; at least 1.
+	pub fn together(&self) -> usize {
+		self.together
 	}
 
 	/// Number of documents; the manifest's own counts are u32, and a job has at most 16 shards.
@@ -85,13 +99,13 @@ impl Documents {
 		Ok(Batch::new(&sequences)?)
 	}
 
-	/// All documents in order, in batches of `size`.
+	/// All documents in order, in batches of [`Documents::together`].
 	///
 	/// # Errors
 	/// - [`JobError::Transformer`].
-	pub fn batches(&self, size: usize) -> Result<Vec<Batch>, JobError> {
+	pub fn batches(&self) -> Result<Vec<Batch>, JobError> {
 		self.sequences
-			.chunks(size)
+			.chunks(self.together)
 			.map(|sequences| Ok(Batch::new(sequences)?))
 			.collect()
 	}

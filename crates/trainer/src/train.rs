@@ -16,7 +16,7 @@ use crate::{
 };
 use secagg::{Header, VectorKind};
 use std::time::{Duration, Instant};
-use transformer::{loss_to_micro_nats, Parameters, TrainState, Trainer};
+use transformer::{loss_to_micro_nats, Parameters, TrainState, Trainer, MAX_MICRO_BATCHES};
 
 /// What happened in a training so far.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -157,7 +157,9 @@ fn run(
 	};
 	let (mut tally, state) =
 		kept.unwrap_or_else(|| (Tally::default(), TrainState::new(base.clone())));
-	let mut trainer = Trainer::new(state)?;
+	let micro_batches = (job.local.batch as usize).div_ceil(documents.together());
+	let mut trainer =
+		Trainer::new(state)?.with_micro_batches(micro_batches.min(MAX_MICRO_BATCHES))?;
 	let save = |tally: &Tally, trainer: &Trainer| match training.saved {
 		Some(saved) => saved.save(tally, trainer.state()),
 		None => Ok(()),

@@ -40,7 +40,7 @@ pub use optimiser::{Decay, Hyper, Schedule};
 pub use parameters::{Layout, Parameters, TensorInfo};
 pub use sampling::{Constraints, Line, LineForm, LineMask, LogitMask, Sampling};
 pub use tokenizer::{train_byte_level, train_characters, SpecialTokens, Tokenizer};
-pub use train::{StepReport, TrainState, Trainer};
+pub use train::{StepReport, TrainState, Trainer, MAX_MICRO_BATCHES};
 
 /// Version of the numeric specification that this crate computes by. A model version names it.
 pub const NUMERIC_SPEC: u32 = 1;
