@@ -67,7 +67,7 @@ pub(crate) fn fetch_updates(
 				account: survivor.account,
 			})?;
 			let header = Header::new(VectorKind::Update, len, survivor.account)?;
-			Ok((survivor.weight, fetcher.vector(&root, &header)?))
+			Ok((survivor.weight, fetcher.update(&root, &header)?))
 		})
 		.collect()
 }

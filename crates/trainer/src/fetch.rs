@@ -60,6 +60,17 @@ impl Fetcher<'_> {
 		}
 	}
 
+	/// The weighted update with this root and header, as [`Fetcher::vector`].
+	///
+	/// A job names updates only after their phase has closed, so one's own is published here.
+	///
+	/// # Errors
+	/// - any [`FetchError`].
+	pub fn update(&self, root: &Hash, header: &Header) -> Result<Vec<i16>, FetchError> {
+		self.store.publish(root)?;
+		self.vector(root, header)
+	}
+
 	/// Brings a vector into the store.
 	fn fetch_vector(&self, root: &Hash, header: &Header) -> Result<(), FetchError> {
 		let reservation = self.store.reserve(root);

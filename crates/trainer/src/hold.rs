@@ -43,7 +43,7 @@ pub fn hold(
 			continue;
 		};
 		let header = Header::new(VectorKind::Update, len, update.account)?;
-		match fetcher.vector::<i16>(&root, &header) {
+		match fetcher.update(&root, &header) {
 			Ok(_) => {
 				held.bitmap |= 1 << member;
 				progress(held.bitmap.count_ones().into());

@@ -2,7 +2,8 @@
 //!
 //! Must not know: what a vector is for, where bytes came from, who reads them.
 //! Source: `docs/protocol/merkle.md`. Layout: `vectors/ROOT` = magic, header, leaves, coordinates; `vectors/ROOT.part` = the
-//! same, cut after some chunk, while it is fetched; `blobs/HASH` = the bytes.
+//! same, cut after some chunk, while it is fetched; `withheld/ROOT` = the same, whole, but for this machine alone; `blobs/HASH` =
+//! the bytes.
 //! Invariants: every read is checked against the hash it was asked by; a file that fails is removed and counts as absent, so
 //! that it is fetched again; names are hexadecimal hashes only, so no name leads out of the directory; one process a directory.
 
@@ -37,6 +38,7 @@ pub fn hash(bytes: &[u8]) -> Hash {
 #[derive(Debug)]
 pub struct Store {
 	vectors: PathBuf,
+	withheld: PathBuf,
 	blobs: PathBuf,
 	/// Roots that somebody is fetching now.
 	fetching: Mutex<HashSet<Hash>>,
@@ -68,12 +70,14 @@ impl Store {
 		})?;
 		let store = Store {
 			vectors: dir.join("vectors"),
+			withheld: dir.join("withheld"),
 			blobs: dir.join("blobs"),
 			fetching: Mutex::default(),
 			fetched: Condvar::new(),
 			_lock: lock,
 		};
 		files::prepare_directory(&store.vectors)?;
+		files::prepare_directory(&store.withheld)?;
 		files::prepare_directory(&store.blobs)?;
 		Ok(store)
 	}
@@ -93,18 +97,31 @@ impl Store {
 		header: &Header,
 		values: &[T],
 	) -> Result<Hash, StoreError> {
-		let leaves = secagg::leaves(header, values)?;
-		let root = secagg::root(header, &leaves)?;
-		files::write(
-			&self.vector_path(&root),
-			&[
-				MAGIC,
-				&header.encode(),
-				leaves.as_flattened(),
-				&secagg::encode(values),
-			],
-		)?;
-		Ok(root)
+		write_vector(&self.vectors, header, values)
+	}
+
+	/// As [`Store::put_vector`], but nobody can read it before [`Store::publish`].
+	///
+	/// # Errors
+	/// As [`Store::put_vector`].
+	pub fn withhold_vector<T: Coordinate>(
+		&self,
+		header: &Header,
+		values: &[T],
+	) -> Result<Hash, StoreError> {
+		write_vector(&self.withheld, header, values)
+	}
+
+	/// Lets everybody read the vector with this root from now on, if it was withheld.
+	///
+	/// # Errors
+	/// - [`StoreError::Io`].
+	pub fn publish(&self, root: &Hash) -> Result<(), StoreError> {
+		let withheld = self.withheld.join(hex::encode(root));
+		if withheld.exists() {
+			files::rename(&withheld, &self.vector_path(root))?;
+		}
+		Ok(())
 	}
 
 	/// All coordinates of the vector with this root and header; `None` if it is not here, or was broken and is removed.
@@ -244,6 +261,26 @@ impl Store {
 		files::remove(path)?;
 		Ok(None)
 	}
+}
+
+/// Writes a vector under its root, which is returned.
+fn write_vector<T: Coordinate>(
+	dir: &Path,
+	header: &Header,
+	values: &[T],
+) -> Result<Hash, StoreError> {
+	let leaves = secagg::leaves(header, values)?;
+	let root = secagg::root(header, &leaves)?;
+	files::write(
+		&dir.join(hex::encode(root)),
+		&[
+			MAGIC,
+			&header.encode(),
+			leaves.as_flattened(),
+			&secagg::encode(values),
+		],
+	)?;
+	Ok(root)
 }
 
 /// The sole right to fetch one root.

@@ -3,7 +3,7 @@
 //! Must not know: rounds, rosters, who else trains. Source: `docs/protocol/local-training.md`; McMahan et al. 2017 (local steps),
 //! Douillard et al. 2023 (AdamW inside, moments from zero each round), Loshchilov and Hutter 2019.
 //! Invariants: the root depends on the job and the account alone; the state is kept between two steps only, so a training that
-//! is killed at any point goes on, or begins anew, to the same bits.
+//! is killed at any point goes on, or begins anew, to the same bits; no peer can read the update while others may still post theirs.
 
 use crate::{
 	checkpoint::Checkpoint,
@@ -34,7 +34,7 @@ pub struct StepProgress {
 /// A finished training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trained {
-	/// Root of the weighted quantised update, which is in the store.
+	/// Root of the weighted quantised update, which is in the store, withheld from peers.
 	pub root: Hash,
 	/// Mean loss of the first step, micro-nats per token.
 	pub loss_before: u64,
@@ -103,7 +103,7 @@ pub fn train(
 	)?;
 	let root = host
 		.store
-		.put_vector(&header, &secagg::weigh(&values, weight)?)?;
+		.withhold_vector(&header, &secagg::weigh(&values, weight)?)?;
 	Ok(Trained {
 		root,
 		loss_before: tally.loss_before,

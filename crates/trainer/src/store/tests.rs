@@ -31,6 +31,29 @@ fn vectors_come_back_whole_and_by_chunks() {
 }
 
 #[test]
+fn a_withheld_vector_is_nobodys_until_it_is_published() {
+	let (dir, store, header, values) = sample();
+	let root = store.withhold_vector(&header, &values).unwrap();
+	let read = |store: &Store| {
+		(
+			store.leaves(&root).unwrap().is_some(),
+			store.chunks(&root, 0, 1).unwrap().is_some(),
+			store.vector(&root, &header).unwrap() == Some(values.clone()),
+		)
+	};
+	assert_eq!(read(&store), (false, false, false));
+	drop(store);
+	let store = Store::open(dir.path()).unwrap();
+	assert_eq!(read(&store), (false, false, false), "after a restart");
+	store.publish(&root).unwrap();
+	assert_eq!(read(&store), (true, true, true));
+	// Again, and of what is not here: nothing happens.
+	store.publish(&root).unwrap();
+	store.publish(&[0; 32]).unwrap();
+	assert_eq!(read(&store), (true, true, true));
+}
+
+#[test]
 fn damage_anywhere_makes_a_vector_absent() {
 	let (_dir, store, header, values) = sample();
 	let root = store.put_vector(&header, &values).unwrap();

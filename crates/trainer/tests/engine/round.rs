@@ -30,6 +30,15 @@ fn train_all(world: &World, engines: &[Engine], round: u32, base: CheckpointRef)
 		.collect()
 }
 
+/// Has all four fetch the updates. Each publishes its own when it is asked, so the last one finds all.
+fn hold_all(world: &World, engines: &[Engine], round: u32, updates: &[UpdateRef]) {
+	for (engine, (trainer, bitmap)) in engines.iter().zip([(1, 1), (2, 3), (3, 7), (4, 15)]) {
+		let job = Job::Hold(world.hold_job(updates));
+		let held = run(engine, key(round, Phase::Hold, trainer, 7), job);
+		assert_eq!(held, JobOutcome::Held { bitmap });
+	}
+}
+
 fn engines(world: &World, dirs: &[tempfile::TempDir]) -> Vec<Engine> {
 	dirs.iter()
 		.zip(1..)
@@ -46,12 +55,7 @@ fn the_aggregate_is_the_one_computed_by_hand() {
 	let (world, dirs) = (World::new(), dirs());
 	let engines = engines(&world, &dirs);
 	let updates = train_all(&world, &engines, 1, world.base);
-	let held = run(
-		&engines[3],
-		key(1, Phase::Hold, 4, 7),
-		Job::Hold(world.hold_job(&updates)),
-	);
-	assert_eq!(held, JobOutcome::Held { bitmap: 0b1111 });
+	hold_all(&world, &engines, 1, &updates);
 	let outcome = run(
 		&engines[0],
 		key(1, Phase::Aggregate, 1, 7),
@@ -131,6 +135,7 @@ fn the_loss_falls_on_the_real_text() {
 	let mut losses = Vec::new();
 	for round in 1..=3 {
 		let updates = train_all(&world, &engines, round, base);
+		hold_all(&world, &engines, round, &updates);
 		let outcome = run(
 			&engines[0],
 			key(round, Phase::Aggregate, 1, 7),

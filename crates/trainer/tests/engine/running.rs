@@ -258,14 +258,16 @@ fn hold_answers_with_what_can_be_had() {
 		update(4, Some([8; 32])),
 		update(5, second),
 	];
-	let job = Job::Hold(world.hold_job(&updates));
-	let held = run(&ours, key(1, Phase::Hold, 1, 2), job);
-	assert_eq!(held, JobOutcome::Held { bitmap: 0b11 });
+	let hold = |engine: &Engine, trainer, attempt| {
+		let job = Job::Hold(world.hold_job(&updates));
+		run(engine, key(1, Phase::Hold, trainer, attempt), job)
+	};
+	// Who has not learnt yet that training is over withholds its own.
+	assert_eq!(hold(&theirs, 2, 2), JobOutcome::Held { bitmap: 0b10 });
+	assert_eq!(hold(&ours, 1, 2), JobOutcome::Held { bitmap: 0b11 });
+	assert_eq!(hold(&theirs, 2, 3), JobOutcome::Held { bitmap: 0b11 });
 	// Nobody lost what was copied.
 	assert!(theirs.store().has_vector(&second.unwrap()));
-	let job = Job::Hold(world.hold_job(&updates));
-	let held = run(&theirs, key(1, Phase::Hold, 2, 2), job);
-	assert_eq!(held, JobOutcome::Held { bitmap: 0b11 });
 }
 
 #[test]
